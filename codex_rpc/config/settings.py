@@ -1,0 +1,110 @@
+"""The frozen result of reading the configuration: what every other room is given.
+
+Nothing here reads anything. Secrets are kept out of `repr`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from attrs import field, frozen
+
+from codex_rpc.protocol.policy import ApprovalPolicy, SandboxPolicy
+
+WireApi = Literal["responses", "chat"]
+
+
+@frozen(kw_only=True)
+class Provider:
+    """Where a model is served, and how to speak to it."""
+
+    id: str
+    """The key under `[model_providers]`, or the name of a built-in provider."""
+    name: str
+    base_url: str | None = None
+    env_key: str | None = None
+    """The environment variable that holds the API key; None: none is needed."""
+    env_key_instructions: str | None = None
+    wire_api: WireApi = "responses"
+    query_params: Mapping[str, str] = field(factory=dict)
+    http_headers: Mapping[str, str] = field(factory=dict, repr=False)
+    """Sent with each request; those of `env_http_headers` are filled in."""
+    request_max_retries: int | None = None
+    stream_max_retries: int | None = None
+    stream_idle_timeout_ms: int = 300_000
+    requires_openai_auth: bool = False
+    api_key: str | None = field(default=None, repr=False)
+    """From `env_key`, else from auth.json where the provider uses OpenAI's login."""
+    script: Path | None = None
+    """The scripted provider's turns."""
+
+    @property
+    def max_retries(self) -> int:
+        """How many times a failed request or stream is tried again: one budget for both.
+
+        The larger of the two settings if both are there, else whichever is, else 5.
+        """
+        given = [n for n in (self.request_max_retries, self.stream_max_retries) if n is not None]
+        return max(given, default=5)
+
+
+@frozen(kw_only=True)
+class ShellEnvironment:
+    """`[shell_environment_policy]`: what commands see of the server's environment."""
+
+    inherit: Literal["all", "core", "none"] = "all"
+    ignore_default_excludes: bool = False
+    """False: names like *KEY*, *TOKEN*, *SECRET* are left out."""
+    exclude: tuple[str, ...] = ()
+    set: Mapping[str, str] = field(factory=dict)
+    include_only: tuple[str, ...] = ()
+    always_exclude: frozenset[str] = frozenset()
+    """Names of provider key variables; left out whatever else is said."""
+
+
+@frozen(kw_only=True)
+class HistorySettings:
+    """`[history]`."""
+
+    persistence: Literal["save-all", "none"] = "save-all"
+    """Whether `add_to_history` writes history.jsonl."""
+    max_bytes: int | None = None
+    fsync: Literal["turn", "record", "never"] = "turn"
+
+
+@frozen(kw_only=True)
+class Config:
+    """Everything that is configured for one session."""
+
+    codex_home: Path
+    cwd: Path
+    model: str
+    provider: Provider
+    providers: Mapping[str, Provider] = field(factory=dict, repr=False)
+    """All that are known by name, built in ones included; without their keys."""
+    profile: str | None = None
+    approval_policy: ApprovalPolicy = "on-request"
+    sandbox_policy: SandboxPolicy = SandboxPolicy(mode="read-only")
+    model_reasoning_effort: str | None = None
+    model_reasoning_summary: str | None = None
+    model_context_window: int | None = None
+    """In tokens; None: not known."""
+    model_max_output_tokens: int | None = None
+    disable_response_storage: bool = False
+    notify: tuple[str, ...] = ()
+    """A program and its first arguments, run after each turn."""
+    user_instructions: str | None = None
+    """The AGENTS.md texts, joined."""
+    base_instructions: str | None = None
+    """Replaces the built-in system prompt; None: the built-in one."""
+    shell_environment: ShellEnvironment = ShellEnvironment()
+    history: HistorySettings = HistorySettings()
+    tool_output_max_bytes: int = 10 * 1024
+    """Of a command's output, what the model is given at most; 0: no limit."""
+    tool_output_max_lines: int = 256
+    """The same in lines; 0: no limit."""
+    experimental_resume: Path | None = None
+    warnings: tuple[str, ...] = ()
+    """What the user should hear of, once: unknown keys with the nearest known one."""

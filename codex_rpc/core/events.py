@@ -1,0 +1,182 @@
+"""The bounded queue between a session and whoever shows its events.
+
+Owns order, room and merging. Invariants:
+
+- Events leave in the order in which they entered.
+- Adjacent deltas of one message, or one command's stream, become one while they wait; nothing
+  else is merged, and nothing is dropped.
+- `put` waits while the queue is full, so a reader that stops makes the session wait, not grow.
+  `put_now` always enters: it is for what must be said whatever the reader does (the end of
+  what had begun, a turn's closing, trouble with storage), each bounded by what began.
+- Deltas that wait hold at most `MAX_PENDING_DELTA` characters.
+
+It does not know who reads, nor what a sequence number is.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+import anyio
+from attrs import define, evolve
+
+from codex_rpc.protocol.events import (
+    AgentMessageDelta,
+    AgentReasoningDelta,
+    Event,
+    ExecCommandOutputDelta,
+)
+
+MAX_EVENTS = 512
+"""How many entries wait before `put` does."""
+
+MAX_PENDING_DELTA = 64 * 1024
+"""How many characters of deltas wait before `put` does."""
+
+
+class EventsEnded(Exception):
+    """Raised by `next` when the queue is closed and empty."""
+
+
+@define(slots=True)
+class _Entry:
+    event: Event
+    pieces: list[str] | None
+    """The texts of merged deltas, the event's own first; None: not a delta."""
+    key: object
+
+
+def _delta_key(event: Event) -> object:
+    """What deltas must share to become one; None if `event` is no delta."""
+    msg = event.msg
+    match msg:
+        case AgentMessageDelta():
+            return ("message", msg.item_id, event.id, event.unsaved)
+        case AgentReasoningDelta():
+            return ("reasoning", msg.item_id, msg.part, event.id, event.unsaved)
+        case ExecCommandOutputDelta():
+            return ("output", msg.call_id, msg.stream, event.id, event.unsaved)
+        case _:
+            return None
+
+
+def _text(event: Event) -> str:
+    msg = event.msg
+    if isinstance(msg, ExecCommandOutputDelta):
+        return msg.chunk
+    assert isinstance(msg, AgentMessageDelta | AgentReasoningDelta)
+    return msg.delta
+
+
+def _merged(entry: _Entry) -> Event:
+    event, pieces = entry.event, entry.pieces
+    if pieces is None or len(pieces) == 1:
+        return event
+    text = "".join(pieces)
+    if isinstance(event.msg, ExecCommandOutputDelta):
+        return evolve(event, msg=evolve(event.msg, chunk=text))
+    assert isinstance(event.msg, AgentMessageDelta | AgentReasoningDelta)
+    return evolve(event, msg=evolve(event.msg, delta=text))
+
+
+class EventQueue:
+    """Events on their way to one reader."""
+
+    def __init__(
+        self, *, max_events: int = MAX_EVENTS, max_pending_delta: int = MAX_PENDING_DELTA
+    ) -> None:
+        self._entries: deque[_Entry] = deque()
+        self._max_events = max_events
+        self._max_pending_delta = max_pending_delta
+        self._pending_delta = 0
+        self._closed = False
+        self._room = anyio.Event()
+        self._on_ready: Callable[[], None] = lambda: None
+        self._drained = anyio.Event()
+
+    @property
+    def full(self) -> bool:
+        """Whether `put` would wait."""
+        return (
+            len(self._entries) >= self._max_events or self._pending_delta >= self._max_pending_delta
+        )
+
+    @property
+    def ended(self) -> bool:
+        """Closed, and everything was taken."""
+        return self._closed and not self._entries
+
+    def on_ready(self, callback: Callable[[], None]) -> None:
+        """Call `callback`, which must not wait, whenever there is something to take.
+
+        There is one callback; it is called at once if something waits already.
+        """
+        self._on_ready = callback
+        if self._entries or self._closed:
+            callback()
+
+    async def put(self, event: Event) -> None:
+        """Add `event`, after waiting for room. Cancelled while waiting: it was not added."""
+        while self.full:
+            if self._room.is_set():
+                self._room = anyio.Event()
+            await self._room.wait()
+        self.put_now(event)
+
+    def put_now(self, event: Event) -> None:
+        """Add `event`, room or not."""
+        assert not self._closed, "an event after the session's last"
+        key = _delta_key(event)
+        if key is None:
+            self._entries.append(_Entry(event, None, None))
+        else:
+            text = _text(event)
+            self._pending_delta += len(text)
+            last = self._entries[-1] if self._entries else None
+            if last is not None and last.pieces is not None and last.key == key:
+                last.pieces.append(text)
+                return
+            self._entries.append(_Entry(event, [text], key))
+        if len(self._entries) == 1:
+            self._on_ready()
+
+    def take(self, max_events: int) -> list[Event]:
+        """The next events, at most `max_events`; `[]` if nothing waits. Never waits itself."""
+        taken: list[Event] = []
+        while self._entries and len(taken) < max_events:
+            entry = self._entries.popleft()
+            if entry.pieces is not None:
+                self._pending_delta -= sum(map(len, entry.pieces))
+            taken.append(_merged(entry))
+        if taken and not self.full:
+            self._room.set()
+        if self.ended:
+            self._drained.set()
+        return taken
+
+    async def next(self) -> Event:
+        """The next event, for a reader in the same process that takes them one by one.
+
+        Raises:
+            EventsEnded: there will be none.
+        """
+        while not self._entries:
+            if self._closed:
+                raise EventsEnded
+            ready = anyio.Event()
+            self.on_ready(ready.set)
+            await ready.wait()
+        return self.take(1)[0]
+
+    def close(self) -> None:
+        """Nothing more will be put; what waits can still be taken. Idempotent."""
+        if not self._closed:
+            self._closed = True
+            if not self._entries:
+                self._drained.set()
+            self._on_ready()
+
+    async def drained(self) -> None:
+        """Wait until the queue is closed and everything was taken."""
+        await self._drained.wait()

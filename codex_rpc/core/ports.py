@@ -1,0 +1,231 @@
+"""What the session loop sees of the outside: small Protocols, fitted by shape.
+
+`model`, `tools` and `rollout` implement these without importing them; `cli` plugs them in.
+Each port has one contract suite in tests/ that is run against the real thing and its fake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence, Set
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from codex_rpc.config.settings import Config
+from codex_rpc.protocol.events import HistoryEntry
+from codex_rpc.protocol.ids import SessionId
+from codex_rpc.protocol.items import Item
+from codex_rpc.protocol.model import ModelEvent, Prompt
+from codex_rpc.protocol.params import SandboxMeans, SessionOverrides
+from codex_rpc.protocol.records import (
+    Header,
+    ReadPage,
+    Record,
+    SavedSession,
+    SessionPage,
+    SessionQuery,
+    SessionRef,
+)
+from codex_rpc.protocol.tools import ToolHost, ToolOutcome, TurnContext
+
+Fsync = Literal["turn", "record", "never"]
+
+
+class Clock(Protocol):
+    """The time of day; durations and pauses are anyio's."""
+
+    def now(self) -> datetime:
+        """The present moment, aware, in UTC."""
+        ...
+
+
+class ModelClient(Protocol):
+    """One provider, ready to be asked."""
+
+    @property
+    def context_window(self) -> int | None:
+        """In tokens; None: not known."""
+        ...
+
+    @property
+    def stores_responses(self) -> bool:
+        """Whether `previous_response_id` may be used instead of sending everything."""
+        ...
+
+    @property
+    def max_retries(self) -> int:
+        """How many times the turn may try again after retryable errors."""
+        ...
+
+    def stream(self, prompt: Prompt) -> AbstractAsyncContextManager[AsyncIterator[ModelEvent]]:
+        """Ask the model once; no retries inside.
+
+        The iterator ends after `ResponseCompleted`. Leaving the context, also by
+        cancellation, closes the connection. What the server sends is read ahead, within
+        bounds, while the caller is busy; time in which we do not read is not idleness.
+
+        Raises (from entering or from iterating):
+            ModelError: `retryable` says whether the same prompt may be tried again.
+        """
+        ...
+
+
+class ToolBox(Protocol):
+    """What the model may call."""
+
+    @property
+    def sandbox_means(self) -> SandboxMeans:
+        """What confines commands on this machine."""
+        ...
+
+    def specs(self, context: TurnContext) -> Sequence[dict[str, Any]]:
+        """Tool definitions in the Responses API's form, in stable order."""
+        ...
+
+    async def call(self, call: Item, host: ToolHost) -> ToolOutcome:
+        """Run one call to its end.
+
+        What the model did wrong is an outcome, not an exception. When cancelled, it returns
+        only after everything it started is dead, and has left the outcome of what it had
+        begun with `host.abandon`.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Stop what the tools keep running. Idempotent."""
+        ...
+
+
+class RolloutLog(Protocol):
+    """The open session file: append only, one writer, locked until closed."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def unsaved(self) -> int:
+        """How many records are queued because writing failed."""
+        ...
+
+    async def append(self, records: Sequence[Record]) -> None:
+        """Write one step with one `write(2)`, after whatever is still queued.
+
+        Returns when it is written (`fsync = "record"`: and durable). Cancellation is
+        delivered only after the write has ended, never in its middle.
+
+        Raises:
+            RolloutWriteFailed: the unwritten bytes are queued in order and go first next time.
+        """
+        ...
+
+    async def flush(self) -> None:
+        """Try again to write what is queued; nothing if nothing is.
+
+        Raises:
+            RolloutWriteFailed: as `append`.
+        """
+        ...
+
+    async def sync(self) -> None:
+        """Make everything written durable, unless `fsync = "never"`.
+
+        Raises:
+            RolloutWriteFailed: the device says that it is not.
+        """
+        ...
+
+    async def close(self, *, discard: bool = False) -> None:
+        """Flush, sync, unlock, close. Idempotent.
+
+        Raises:
+            RolloutWriteFailed: records are unsaved; the log stays open unless `discard`.
+        """
+        ...
+
+
+class RolloutStore(Protocol):
+    """All session files of one CODEX_HOME."""
+
+    async def create(self, header: Header, first: Sequence[Record], *, fsync: Fsync) -> RolloutLog:
+        """Create a session's file, with its header and first records written.
+
+        Raises:
+            RolloutWriteFailed: nothing is left behind.
+        """
+        ...
+
+    async def open(self, ref: SessionRef, *, fsync: Fsync) -> tuple[SavedSession, RolloutLog]:
+        """Read a session and hold its file. Writes nothing; the first append repairs the tail.
+
+        Raises:
+            RolloutNotFound, RolloutCorrupt, RolloutNewer, RolloutInUse, RolloutWriteFailed
+        """
+        ...
+
+    async def list(self, query: SessionQuery, *, live: Set[str]) -> SessionPage:
+        """The session files, whoever wrote them; `live` are the ids open in this process."""
+        ...
+
+    async def read(
+        self,
+        ref: SessionRef,
+        *,
+        cursor: str | None,
+        limit: int,
+        direction: Literal["backward", "forward"],
+    ) -> ReadPage:
+        """A page of a session's items, whether or not someone holds it."""
+        ...
+
+
+class MessageHistory(Protocol):
+    """What the user typed, over all sessions (`history.jsonl`)."""
+
+    async def stat(self) -> tuple[int, int]:
+        """Its log id (0: there is none yet) and how many entries it has."""
+        ...
+
+    async def append(self, session_id: SessionId, text: str) -> None:
+        """Add an entry, unless `history.persistence = "none"`.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        ...
+
+    async def entry(self, offset: int, log_id: int) -> HistoryEntry | None:
+        """The entry at `offset`, counted from 0, if `log_id` is still the file's."""
+        ...
+
+
+class Notifier(Protocol):
+    """The user's `notify` program."""
+
+    async def turn_ended(self, program: Sequence[str], payload: dict[str, Any]) -> None:
+        """Start `program` with `payload` as its last argument; does not wait for its end.
+
+        Raises:
+            OSError: it could not be started.
+        """
+        ...
+
+
+class Configurator(Protocol):
+    """Reads the configuration anew for a session that is being opened or reconfigured."""
+
+    def __call__(self, *, cwd: Path, overrides: SessionOverrides) -> Config:
+        """Raises ConfigError; blocks on small files."""
+        ...
+
+
+class Backends(Protocol):
+    """Makes what depends on a session's configuration."""
+
+    def model(self, config: Config) -> ModelClient:
+        """Raises ConfigError: no credentials, unknown provider. Imports nothing heavy."""
+        ...
+
+    def tools(self, config: Config) -> ToolBox: ...
+
+    def message_history(self, config: Config) -> MessageHistory: ...

@@ -1,0 +1,153 @@
+"""Parameters and results of the `session/*` methods (camelCase on the wire)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from attrs import frozen
+
+from codex_rpc.protocol.ops import Op
+from codex_rpc.protocol.policy import ApprovalPolicy, SandboxPolicy
+from codex_rpc.protocol.records import ReadPage, SessionPage
+
+SandboxMeans = Literal["bubblewrap", "landlock", "seatbelt", "none"]
+
+
+@frozen(kw_only=True)
+class SessionOverrides:
+    """What a client may say about a session instead of config.toml; None: not said."""
+
+    camel: ClassVar[bool] = True
+    forbid_unknown: ClassVar[bool] = True
+    model: str | None = None
+    model_provider: str | None = None
+    profile: str | None = None
+    approval_policy: ApprovalPolicy | None = None
+    sandbox_policy: SandboxPolicy | None = None
+    model_reasoning_effort: str | None = None
+    model_reasoning_summary: str | None = None
+    user_instructions: str | None = None
+    base_instructions: str | None = None
+    disable_response_storage: bool | None = None
+    notify: list[str] | None = None
+    config: dict[str, Any] | None = None
+    """Dotted keys, as for `-c`."""
+
+
+@frozen(kw_only=True)
+class ConfigureParams(SessionOverrides):
+    """session/configure."""
+
+    cwd: str
+    resume_path: str | None = None
+
+
+@frozen(kw_only=True)
+class ResumeParams(SessionOverrides):
+    """session/resume: exactly one of `session_id`, `path`, `last`."""
+
+    cwd: str | None = None
+    session_id: str | None = None
+    path: str | None = None
+    last: bool | None = None
+    takeover: bool | None = None
+
+
+@frozen(kw_only=True)
+class ConfigureResult:
+    """The answer to session/configure."""
+
+    camel: ClassVar[bool] = True
+    session_id: str
+    model: str
+    model_provider: str
+    cwd: str
+    approval_policy: ApprovalPolicy
+    sandbox_policy: SandboxPolicy
+    sandbox: SandboxMeans
+    rollout_path: str
+    history_log_id: int
+    history_entry_count: int
+    resumed: bool
+    item_count: int
+
+
+@frozen(kw_only=True)
+class ResumeResult(ConfigureResult):
+    """The answer to session/resume."""
+
+    updated_at: str
+    warnings: list[str]
+    already_live: bool = False
+    forked_from: str | None = None
+
+
+@frozen(kw_only=True)
+class SubmitParams:
+    """session/submit."""
+
+    camel: ClassVar[bool] = True
+    forbid_unknown: ClassVar[bool] = True
+    session_id: str
+    op: Op
+    id: str | None = None
+
+
+@frozen
+class SubmitResult:
+    """Queued, not yet saved."""
+
+    id: str
+
+
+@frozen(kw_only=True)
+class ListParams:
+    """session/list."""
+
+    camel: ClassVar[bool] = True
+    forbid_unknown: ClassVar[bool] = True
+    cwd: str | None = None
+    query: str | None = None
+    cursor: str | None = None
+    limit: int = 50
+    sort: Literal["updated", "created"] = "updated"
+    archived: bool = False
+
+
+@frozen(kw_only=True)
+class ReadParams:
+    """session/read: exactly one of `session_id`, `path`."""
+
+    camel: ClassVar[bool] = True
+    forbid_unknown: ClassVar[bool] = True
+    session_id: str | None = None
+    path: str | None = None
+    cursor: str | None = None
+    limit: int = 50
+    direction: Literal["backward", "forward"] = "backward"
+
+
+@frozen(kw_only=True)
+class CloseParams:
+    """session/close."""
+
+    camel: ClassVar[bool] = True
+    forbid_unknown: ClassVar[bool] = True
+    session_id: str
+    discard: bool = False
+
+
+@frozen
+class Empty:
+    """`{}`."""
+
+
+METHODS: dict[str, tuple[type, type]] = {
+    "session/configure": (ConfigureParams, ConfigureResult),
+    "session/resume": (ResumeParams, ResumeResult),
+    "session/submit": (SubmitParams, SubmitResult),
+    "session/list": (ListParams, SessionPage),
+    "session/read": (ReadParams, ReadPage),
+    "session/close": (CloseParams, Empty),
+}
+"""Every `session/*` request: its parameters and its result."""
