@@ -94,6 +94,7 @@ class EventQueue:
         self._room = anyio.Event()
         self._on_ready: Callable[[], None] = lambda: None
         self._drained = anyio.Event()
+        self._read = anyio.Event()
 
     @property
     def full(self) -> bool:
@@ -118,11 +119,16 @@ class EventQueue:
 
     async def put(self, event: Event) -> None:
         """Add `event`, after waiting for room. Cancelled while waiting: it was not added."""
+        if self.full:
+            await self.wait_for_room()
+        self.put_now(event)
+
+    async def wait_for_room(self) -> None:
+        """Wait until `put` would not."""
         while self.full:
             if self._room.is_set():
                 self._room = anyio.Event()
             await self._room.wait()
-        self.put_now(event)
 
     def put_now(self, event: Event) -> None:
         """Add `event`, room or not."""
@@ -149,11 +155,17 @@ class EventQueue:
             if entry.pieces is not None:
                 self._pending_delta -= sum(map(len, entry.pieces))
             taken.append(_merged(entry))
-        if taken and not self.full:
-            self._room.set()
+        if taken:
+            self._read.set()
+            if not self.full:
+                self._room.set()
         if self.ended:
             self._drained.set()
         return taken
+
+    async def wait_for_reader(self) -> None:
+        """Wait until something was taken."""
+        await self._read.wait()
 
     async def next(self) -> Event:
         """The next event, for a reader in the same process that takes them one by one.

@@ -58,6 +58,15 @@ class ModelClient(Protocol):
         """How many times the turn may try again after retryable errors."""
         ...
 
+    async def prepare(self) -> None:
+        """Load what the first request will need. Idempotent; called when a client is waiting
+        for nothing else."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close kept connections. Idempotent."""
+        ...
+
     def stream(self, prompt: Prompt) -> AbstractAsyncContextManager[AsyncIterator[ModelEvent]]:
         """Ask the model once; no retries inside.
 
@@ -89,6 +98,14 @@ class ToolBox(Protocol):
         What the model did wrong is an outcome, not an exception. When cancelled, it returns
         only after everything it started is dead, and has left the outcome of what it had
         begun with `host.abandon`.
+        """
+        ...
+
+    async def read_image(self, path: Path) -> str:
+        """A local image as a `data:` URL.
+
+        Raises:
+            ToolError: it cannot be read, is no image, or may not be read.
         """
         ...
 
@@ -155,8 +172,18 @@ class RolloutStore(Protocol):
         """
         ...
 
+    async def last(self, *, cwd: str | None, live: Set[str]) -> str | None:
+        """The path of the newest session (of `cwd`), None if there is none.
+
+        Skips sessions without items, unreadable, archived, foreign, or held by another process;
+        `live` are the ids that this process holds.
+        """
+        ...
+
     async def open(self, ref: SessionRef, *, fsync: Fsync) -> tuple[SavedSession, RolloutLog]:
-        """Read a session and hold its file. Writes nothing; the first append repairs the tail.
+        """Read a session, by id or path, and hold its file.
+
+        Writes nothing; the first append repairs the tail.
 
         Raises:
             RolloutNotFound, RolloutCorrupt, RolloutNewer, RolloutInUse, RolloutWriteFailed

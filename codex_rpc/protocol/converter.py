@@ -150,7 +150,7 @@ def _build() -> cattrs.Converter:
         def structure(value: Any, _: Any) -> Any:
             if not isinstance(value, list):
                 raise Mismatch(describe(cls))
-            return build(inner(value, list[element]))  # type: ignore[valid-type,misc]
+            return build(inner(value, list[element]))  # type: ignore[valid-type]
 
         return structure
 

@@ -1,0 +1,47 @@
+"""What a tool call may ask of the turn that runs it (`protocol.tools.ToolHost`)."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from attrs import frozen
+
+from codex_rpc.core.surroundings import Surroundings
+from codex_rpc.protocol.events import ApprovalRequest, EventMsg
+from codex_rpc.protocol.ids import CallId, SubmissionId
+from codex_rpc.protocol.items import Item
+from codex_rpc.protocol.policy import Decision
+from codex_rpc.protocol.tools import ToolOutcome, TurnContext
+
+
+@frozen
+class CallHost:
+    """The side of a turn that a tool sees."""
+
+    env: Surroundings
+    turn_id: SubmissionId
+    context: TurnContext
+    abandoned: dict[CallId, ToolOutcome]
+    """Where the turn's closing finds what a cancelled call left."""
+    call: Item
+
+    async def announce(self, msg: EventMsg) -> None:
+        """Announce a begin, or progress."""
+        await self.env.announce(self.turn_id, msg)
+
+    async def ask(self, request: ApprovalRequest, *, scope: Hashable | None = None) -> Decision:
+        """Ask the user and wait; an abort cancels the turn."""
+        approvals = self.env.approvals
+        if approvals.is_approved(scope):
+            return "approved_for_session"
+        waiter = approvals.register(self.turn_id, request, scope)
+        try:
+            await self.announce(request)
+            return await waiter.wait()
+        finally:
+            approvals.withdraw(request.call_id)
+
+    def abandon(self, outcome: ToolOutcome) -> None:
+        """Keep `outcome` for the turn's closing."""
+        assert self.call.call_id is not None
+        self.abandoned[self.call.call_id] = outcome

@@ -1,0 +1,108 @@
+"""The conversation as one list of items, and the prompt derived from it.
+
+Owns which items the model server has already seen (`previous_response_id`), which calls
+still wait for an output, and the uniqueness of call ids. Records nothing itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from codex_rpc.protocol.ids import CallId
+from codex_rpc.protocol.items import Item
+from codex_rpc.protocol.records import StateRecord
+
+
+class History:
+    """Items in the order in which they happened."""
+
+    def __init__(
+        self,
+        items: list[Item] | None = None,
+        *,
+        previous_response_id: str | None = None,
+        seen_item_count: int = 0,
+        used_call_ids: Iterable[str] = (),
+    ) -> None:
+        self._items = items if items is not None else []
+        self._call_ids: set[str] = set(used_call_ids)
+        self._open: dict[CallId, Item] = {}
+        for item in self._items:
+            self._track(item)
+        self._previous_response_id = previous_response_id
+        self._seen_count = seen_item_count if previous_response_id else 0
+        self._late: list[Item] = []
+        self._request_start = len(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def items(self) -> Sequence[Item]:
+        """The conversation; not to be changed."""
+        return self._items
+
+    def open_calls(self) -> list[Item]:
+        """The calls that have no output yet, in order."""
+        return list(self._open.values())
+
+    def with_unique_call_id(self, call: Item) -> Item:
+        """`call`, under another id if the model has used its id before."""
+        if call.call_id is None or call.call_id not in self._call_ids:
+            return call
+        n = 2
+        while f"{call.call_id}-{n}" in self._call_ids:
+            n += 1
+        return call.with_call_id(CallId(f"{call.call_id}-{n}"))
+
+    def add(self, item: Item) -> None:
+        """Append what has just happened."""
+        self._items.append(item)
+        self._track(item)
+
+    def _track(self, item: Item) -> None:
+        if item.call_id is None:
+            return
+        if item.is_call:
+            self._call_ids.add(item.call_id)
+            self._open[item.call_id] = item
+        elif item.is_output:
+            self._open.pop(item.call_id, None)
+
+    # What the server has seen.
+
+    def prompt(
+        self, injected: Sequence[Item], *, continues: bool
+    ) -> tuple[str | None, Sequence[Item]]:
+        """The next request's `previous_response_id` and input.
+
+        `injected` goes before everything, or is left out where the server has it already.
+        `continues` says whether the provider can continue a stored response.
+        """
+        self._request_start = len(self._items)
+        if continues and self._previous_response_id is not None:
+            return self._previous_response_id, [*self._late, *self._items[self._seen_count :]]
+        return None, [*injected, *self._items]
+
+    def response_completed(self, response_id: str | None) -> StateRecord | None:
+        """The server has seen this request's input and made what was added since.
+
+        Outputs of calls that ran while the response streamed are ours, not the server's: they
+        are still to be sent. A state record could not say so, since it stands after them in
+        the file; so there is none then, and a resume sends from the state before.
+        """
+        if response_id is None:
+            return None
+        self._late = [i for i in self._items[self._request_start :] if i.is_output]
+        self._seen_count = len(self._items)
+        self._previous_response_id = response_id
+        return None if self._late else StateRecord(response_id)
+
+    def forget_response(self) -> StateRecord | None:
+        """From now on everything is sent; the record that says so, if anything changed."""
+        if self._previous_response_id is None:
+            return None
+        self._previous_response_id = None
+        self._seen_count = 0
+        self._late = []
+        return StateRecord(None)

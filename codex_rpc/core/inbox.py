@@ -1,0 +1,117 @@
+"""What waits for the turn's task: inputs, and changes of what the turns after run under.
+
+Owns the order of arrival and the bounds. `Gate` holds back whoever submits when too much
+waits; the submission loop itself never waits.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Literal
+
+import anyio
+from attrs import define, field, frozen
+
+from codex_rpc.protocol.errors import RolloutWriteFailed
+from codex_rpc.protocol.ids import SubmissionId
+from codex_rpc.protocol.ops import Op, UserInput
+
+MAX_WAITING = 64
+"""How many inputs, and how many errands, wait before the answer to a submission does."""
+
+Lane = Literal["turn", "errand"]
+
+
+@define(eq=False)
+class CloseRequest:
+    """The end of the session, asked for by whoever opened it."""
+
+    discard: bool
+    settled: anyio.Event = field(factory=anyio.Event)
+    failure: RolloutWriteFailed | None = None
+
+    def fail(self, failure: RolloutWriteFailed) -> None:
+        """The session stays open."""
+        self.failure = failure
+        self.settled.set()
+
+
+@frozen
+class Submission:
+    """One operation and the name it goes by."""
+
+    id: SubmissionId
+    op: Op | CloseRequest
+
+
+class Gate:
+    """Admits submissions in order of arrival while there is room in their lane."""
+
+    def __init__(self, max_waiting: int = MAX_WAITING) -> None:
+        self._room: dict[Lane, int] = {"turn": max_waiting, "errand": max_waiting}
+        self._line: deque[tuple[Lane, anyio.Event]] = deque()
+
+    async def enter(self, lane: Lane) -> None:
+        """Take a place. Does not even yield when there is room and no line, so that what is
+        submitted in one go stays in order with operations that need no place."""
+        if not self._line and self._room[lane] > 0:
+            self._room[lane] -= 1
+            return
+        turn = anyio.Event()
+        ticket = (lane, turn)
+        self._line.append(ticket)
+        try:
+            await turn.wait()
+        except BaseException:
+            if turn.is_set():
+                self.leave(lane)
+            else:
+                self._line.remove(ticket)
+                self._admit()
+            raise
+
+    def leave(self, lane: Lane) -> None:
+        """Give a place back."""
+        self._room[lane] += 1
+        self._admit()
+
+    def _admit(self) -> None:
+        while self._line and self._room[self._line[0][0]] > 0:
+            lane, turn = self._line.popleft()
+            self._room[lane] -= 1
+            turn.set()
+
+
+class Mailbox:
+    """Submissions in order, with one reader that waits for them."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Submission] = deque()
+        self._arrived = anyio.Event()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits."""
+        return not self._waiting
+
+    def put(self, submission: Submission) -> None:
+        """Add at the end. Never waits: the gate is before."""
+        self._waiting.append(submission)
+        self._arrived.set()
+
+    async def wait(self) -> None:
+        """Return when there is something to take."""
+        while not self._waiting:
+            self._arrived = anyio.Event()
+            await self._arrived.wait()
+
+    def take(self) -> Submission | None:
+        """The next one, if there is one."""
+        return self._waiting.popleft() if self._waiting else None
+
+    def take_input(self) -> Submission | None:
+        """The next one if it is a user's input; an input behind anything else stays, since
+        that is to hold for it already."""
+        if self._waiting and isinstance(self._waiting[0].op, UserInput):
+            return self._waiting.popleft()
+        return None

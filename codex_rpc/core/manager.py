@@ -1,0 +1,444 @@
+"""The sessions of one process: opened, found, closed.
+
+Owns the table of live sessions and their task group. New or resumed is decided before a
+session exists: first a source is resolved (new, or a saved session that is held), which
+gives the id, the recorder and the history; then the session is constructed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import anyio
+import anyio.to_thread
+from attrs import asdict, fields, frozen
+
+from codex_rpc.config.settings import Config
+from codex_rpc.core.approvals import Approvals
+from codex_rpc.core.events import EventQueue
+from codex_rpc.core.history import History
+from codex_rpc.core.inbox import Gate, Mailbox
+from codex_rpc.core.ports import ModelClient, RolloutLog, ToolBox
+from codex_rpc.core.reconfiguration import (
+    context_of,
+    existing_directory,
+    is_empty,
+    with_saved_model,
+    with_stricter_policies,
+)
+from codex_rpc.core.recorder import Recorder
+from codex_rpc.core.services import Services
+from codex_rpc.core.session import Session
+from codex_rpc.core.surroundings import Surroundings
+from codex_rpc.protocol.converter import utc_text
+from codex_rpc.protocol.errors import (
+    InvalidParams,
+    InvalidState,
+    RolloutNotFound,
+    RolloutWriteFailed,
+    SessionClosed,
+    SessionNotFound,
+)
+from codex_rpc.protocol.events import EventMsg, SessionConfigured
+from codex_rpc.protocol.ids import SESSION_SUBMISSION, SessionId
+from codex_rpc.protocol.items import call_output
+from codex_rpc.protocol.params import (
+    ConfigureParams,
+    ConfigureResult,
+    ListParams,
+    ReadParams,
+    ResumeParams,
+    ResumeResult,
+    SessionOverrides,
+)
+from codex_rpc.protocol.records import (
+    ContextRecord,
+    Header,
+    ReadPage,
+    SavedSession,
+    SessionPage,
+    SessionQuery,
+    SessionRef,
+)
+
+INTERRUPTED_OUTPUT = "aborted"
+
+
+@frozen
+class Opened:
+    """A session and what is said about it to whoever opened it."""
+
+    session: Session
+    result: ConfigureResult
+
+
+class SessionManager:
+    """All live sessions; an async context manager, within which they run."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._live: dict[str, Session] = {}
+        self._closed: set[str] = set()
+        self._resuming = anyio.Lock()
+        self._experimental_resume_done = False
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self._tasks = await self._stack.enter_async_context(anyio.create_task_group())
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        if exc is not None:
+            self._tasks.cancel_scope.cancel()
+        return await self._stack.__aexit__(exc_type, exc, traceback)
+
+    @property
+    def providers(self) -> Sequence[str]:
+        """The names of the configured model providers."""
+        return self._services.providers()
+
+    # Opening.
+
+    async def configure(self, params: ConfigureParams) -> Opened:
+        """Start a session, or resume the one that `resume_path` or the configuration names.
+
+        Cancelled, it leaves no session and no file.
+
+        Raises:
+            InvalidParams, ConfigError, RolloutError
+        """
+        cwd = existing_directory(params.cwd, "cwd")
+        overrides = _overrides(params)
+        if params.resume_path is not None:
+            ref = SessionRef(path=_absolute(params.resume_path, "resumePath"))
+            return await self._resume(ref, cwd, overrides)
+        config = await self._load(cwd, overrides)
+        if config.experimental_resume is not None and not self._experimental_resume_done:
+            ref = SessionRef(path=str(config.experimental_resume))
+            opened = await self._resume(ref, cwd, overrides)
+            self._experimental_resume_done = True
+            return opened
+        return await self._start(config, overrides)
+
+    async def resume(self, params: ResumeParams) -> Opened:
+        """Continue a saved session; the same one again if it is live here already.
+
+        Raises:
+            InvalidParams, InvalidState, ConfigError, RolloutError: nothing was written.
+        """
+        ref = SessionRef(
+            session_id=params.session_id,
+            path=_absolute(params.path, "path") if params.path is not None else None,
+            last=bool(params.last),
+            cwd=params.cwd if params.last else None,
+        )
+        cwd = existing_directory(params.cwd, "cwd") if params.cwd is not None else None
+        return await self._resume(ref, cwd, _overrides(params))
+
+    async def _load(self, cwd: Path, overrides: SessionOverrides) -> Config:
+        return await anyio.to_thread.run_sync(
+            lambda: self._services.configure(cwd=cwd, overrides=overrides)
+        )
+
+    async def _start(self, config: Config, overrides: SessionOverrides) -> Opened:
+        model = self._services.backends.model(config)
+        tools = self._services.backends.tools(config)
+        session_id = self._services.new_session_id()
+        now = self._services.clock.now()
+        header = Header(
+            id=session_id,
+            timestamp=now,
+            instructions=config.user_instructions,
+            cwd=config.cwd,
+            version=self._services.version,
+        )
+        log_id, entry_count = await self._services.backends.message_history(config).stat()
+        context = ContextRecord(
+            timestamp=now,
+            cwd=str(config.cwd),
+            model=config.model,
+            model_provider=config.provider.id,
+            approval_policy=config.approval_policy,
+            sandbox_policy=config.sandbox_policy,
+        )
+        log = await self._services.store.create(header, [context], fsync=config.history.fsync)
+        # From here to the answer nothing waits, so a cancellation cannot leave half of it.
+        session = self._construct(
+            session_id, History(), log, config, overrides, model, tools, (log_id, entry_count)
+        )
+        session.env.recorded_context = session.env.context
+        self._go_live(session)
+        return Opened(session, _describe(session, resumed=False))
+
+    async def _resume(
+        self, ref: SessionRef, cwd: Path | None, overrides: SessionOverrides
+    ) -> Opened:
+        async with self._resuming:
+            if ref.last:
+                ref = await self._last(ref.cwd)
+            live = self._find_live(ref)
+            if live is not None:
+                return self._again(live, cwd, overrides)
+            fsync = (await self._load(cwd or Path("/"), overrides)).history.fsync
+            saved, log = await self._services.store.open(ref, fsync=fsync)
+            try:
+                return await self._revive(saved, log, cwd, overrides)
+            except BaseException:
+                # Nothing was written yet, or what was could not be: there is nothing to keep.
+                with anyio.CancelScope(shield=True):
+                    await log.close(discard=True)
+                raise
+
+    async def _last(self, cwd: str | None) -> SessionRef:
+        path = await self._services.store.last(cwd=cwd, live=frozenset(self._live))
+        if path is None:
+            where = f" in {cwd}" if cwd is not None else ""
+            raise RolloutNotFound(f"there is no saved session to resume{where}")
+        return SessionRef(path=path)
+
+    def _find_live(self, ref: SessionRef) -> Session | None:
+        for session in self._live.values():
+            if ref.session_id == session.id or ref.path == session.configured.rollout_path:
+                return session
+        return None
+
+    def _again(self, session: Session, cwd: Path | None, overrides: SessionOverrides) -> Opened:
+        if cwd not in (None, session.env.context.cwd) or not is_empty(overrides):
+            raise InvalidState(
+                f"session {session.id} is live here already; it is returned only when nothing "
+                "is to be changed (use the op configure_session or override_turn_context)"
+            )
+        session.announce_again()
+        described = _describe(session, resumed=True)
+        result = ResumeResult(
+            **asdict(described, recurse=False),
+            updated_at=utc_text(self._services.clock.now()),
+            warnings=[],
+            already_live=True,
+        )
+        return Opened(session, result)
+
+    async def _revive(
+        self,
+        saved: SavedSession,
+        log: RolloutLog,
+        cwd: Path | None,
+        overrides: SessionOverrides,
+    ) -> Opened:
+        if saved.session_id in self._live:
+            raise InvalidState(f"session {saved.session_id} is live here from another file")
+        cwd = cwd or _saved_cwd(saved)
+        base = await self._load(cwd, overrides)
+        told, warnings = with_saved_model(overrides, saved.context, base.providers)
+        config = await self._load(cwd, told)
+        config, loosened = with_stricter_policies(config, overrides, saved.context)
+        warnings += loosened
+        warnings += [f"line {d.line_no} was left out: {d.reason}" for d in saved.damage]
+        model = self._services.backends.model(config)
+        tools = self._services.backends.tools(config)
+        history = History(
+            saved.items,
+            previous_response_id=saved.previous_response_id,
+            seen_item_count=saved.seen_item_count,
+            used_call_ids=saved.used_call_ids,
+        )
+        counts = await self._services.backends.message_history(config).stat()
+        session = self._construct(
+            saved.session_id, history, log, config, told, model, tools, counts
+        )
+        answers = [call_output(call, INTERRUPTED_OUTPUT) for call in history.open_calls()]
+        for answer in answers:
+            history.add(answer)
+        with anyio.CancelScope(shield=True):
+            await log.append([*answers, session.env.context_record()])
+        self._closed.discard(saved.session_id)
+        self._go_live(session)
+        result = ResumeResult(
+            **asdict(_describe(session, resumed=True), recurse=False),
+            updated_at=utc_text(saved.updated_at),
+            warnings=warnings,
+        )
+        return Opened(session, result)
+
+    def _construct(
+        self,
+        session_id: SessionId,
+        history: History,
+        log: RolloutLog,
+        config: Config,
+        overrides: SessionOverrides,
+        model: ModelClient,
+        tools: ToolBox,
+        message_history_counts: tuple[int, int],
+    ) -> Session:
+        events = EventQueue()
+
+        def announce(msg: EventMsg) -> None:
+            env.announce_now(SESSION_SUBMISSION, msg)
+
+        env = Surroundings(
+            session_id=session_id,
+            history=history,
+            recorder=Recorder(log, announce),
+            events=events,
+            approvals=Approvals(),
+            inbox=Mailbox(),
+            gate=Gate(),
+            model=model,
+            tools=tools,
+            clock=self._services.clock,
+            instructions=config.base_instructions or self._services.base_instructions,
+            user_instructions=config.user_instructions,
+            context=context_of(config),
+            model_provider=config.provider.id,
+        )
+        log_id, entry_count = message_history_counts
+        configured = SessionConfigured(
+            session_id=session_id,
+            model=config.model,
+            history_log_id=log_id,
+            history_entry_count=entry_count,
+            rollout_path=str(log.path),
+            sandbox=tools.sandbox_means,
+        )
+        return Session(
+            env=env,
+            config=config,
+            overrides=overrides,
+            services=self._services,
+            message_history=self._services.backends.message_history(config),
+            configured=configured,
+        )
+
+    def _go_live(self, session: Session) -> None:
+        self._live[session.id] = session
+        self._tasks.start_soon(self._run, session)
+
+    async def _run(self, session: Session) -> None:
+        try:
+            await session.run()
+        finally:
+            del self._live[session.id]
+            self._closed.add(session.id)
+
+    # Live sessions.
+
+    def session(self, session_id: str) -> Session:
+        """The live session of that id.
+
+        Raises:
+            SessionNotFound: it was never live here.
+            SessionClosed: it was, and is not any more.
+        """
+        session = self._live.get(session_id)
+        if session is not None:
+            return session
+        if session_id in self._closed:
+            raise SessionClosed(f"session {session_id} is closed; resume it to go on")
+        raise SessionNotFound(
+            f"no session {session_id} is open here; use session/configure or session/resume"
+        )
+
+    async def close(self, session_id: str, *, discard: bool = False) -> None:
+        """Close a live session; when this returns, its events have ended with
+        `shutdown_complete`.
+
+        Raises:
+            SessionNotFound, SessionClosed
+            RolloutWriteFailed: records are unsaved and `discard` is false.
+        """
+        await self.session(session_id).close(discard=discard)
+
+    async def close_all(self) -> int:
+        """Close every session; how many records could not be saved."""
+        unsaved = 0
+
+        async def close(session: Session) -> None:
+            nonlocal unsaved
+            try:
+                await session.close()
+            except RolloutWriteFailed:
+                unsaved += session.unsaved
+                await session.close(discard=True)
+
+        async with anyio.create_task_group() as tg:
+            for session in list(self._live.values()):
+                tg.start_soon(close, session)
+        return unsaved
+
+    # Saved sessions.
+
+    async def list(self, params: ListParams) -> SessionPage:
+        """A page of the session files."""
+        query = SessionQuery(
+            cwd=params.cwd,
+            query=params.query,
+            cursor=params.cursor,
+            limit=params.limit,
+            sort=params.sort,
+            archived=params.archived,
+        )
+        return await self._services.store.list(query, live=frozenset(self._live))
+
+    async def read(self, params: ReadParams) -> ReadPage:
+        """A page of one session's items."""
+        path = _absolute(params.path, "path") if params.path is not None else None
+        return await self._services.store.read(
+            SessionRef(session_id=params.session_id, path=path),
+            cursor=params.cursor,
+            limit=params.limit,
+            direction=params.direction,
+        )
+
+
+def _overrides(params: SessionOverrides) -> SessionOverrides:
+    """Only what every way of opening has in common."""
+    return SessionOverrides(**{a.name: getattr(params, a.name) for a in fields(SessionOverrides)})
+
+
+def _absolute(path: str, at: str) -> str:
+    if not Path(path).is_absolute():
+        raise InvalidParams(at, "an absolute path")
+    return path
+
+
+def _saved_cwd(saved: SavedSession) -> Path:
+    if saved.context.cwd is None:
+        raise InvalidParams(
+            "cwd", "a directory", "cwd: the file does not say where the session ran; give one"
+        )
+    cwd = Path(saved.context.cwd)
+    if not cwd.is_dir():
+        raise InvalidParams(
+            "cwd",
+            "a directory",
+            f"cwd: the session ran in {cwd}, which does not exist any more; give another one",
+        )
+    return cwd
+
+
+def _describe(session: Session, *, resumed: bool) -> ConfigureResult:
+    context, configured = session.env.context, session.configured
+    return ConfigureResult(
+        session_id=session.id,
+        model=context.model,
+        model_provider=session.env.model_provider,
+        cwd=str(context.cwd),
+        approval_policy=context.approval_policy,
+        sandbox_policy=context.sandbox_policy,
+        sandbox=session.env.tools.sandbox_means,
+        rollout_path=configured.rollout_path,
+        history_log_id=configured.history_log_id,
+        history_entry_count=configured.history_entry_count,
+        resumed=resumed,
+        item_count=len(session.env.history),
+    )

@@ -1,0 +1,27 @@
+"""Everything that the composition root plugs into core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from attrs import frozen
+
+from codex_rpc.core.ports import Backends, Clock, Configurator, Notifier, RolloutStore
+from codex_rpc.protocol.ids import SessionId
+
+
+@frozen(kw_only=True)
+class Services:
+    """One process's outside, shared by its sessions."""
+
+    store: RolloutStore
+    configure: Configurator
+    backends: Backends
+    notifier: Notifier
+    clock: Clock
+    new_session_id: Callable[[], SessionId]
+    base_instructions: str
+    """The built-in system prompt."""
+    version: str
+    providers: Callable[[], Sequence[str]]
+    """The names of the configured model providers; never raises."""

@@ -1,0 +1,393 @@
+"""A live session: takes operations in order, and runs its turns one at a time.
+
+Owns the submission loop. Three tasks: the loop, which never waits for turn, disk, model or
+client; the worker, which runs turns and changes of context; the errand runner, for what
+touches files but belongs to no turn. Nothing outside these tasks changes the session.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+
+import anyio
+import anyio.to_thread
+from attrs import define, evolve, field
+
+from codex_rpc.config.settings import Config
+from codex_rpc.core.events import EventQueue
+from codex_rpc.core.inbox import CloseRequest, Lane, Mailbox, Submission
+from codex_rpc.core.ports import MessageHistory
+from codex_rpc.core.reconfiguration import context_of, existing_directory, merged, overridden
+from codex_rpc.core.recorder import STORAGE_FAILED_CODE
+from codex_rpc.core.services import Services
+from codex_rpc.core.surroundings import Surroundings
+from codex_rpc.core.turn import Aborted, Completed, Ending, Failed, Turn
+from codex_rpc.protocol.errors import (
+    CodexError,
+    ConfigError,
+    InvalidParams,
+    RolloutWriteFailed,
+    SessionClosed,
+)
+from codex_rpc.protocol.events import (
+    BackgroundEvent,
+    Error,
+    EventMsg,
+    GetHistoryEntryResponse,
+    McpListToolsResponse,
+    SessionConfigured,
+    ShutdownComplete,
+)
+from codex_rpc.protocol.ids import SESSION_SUBMISSION, SessionId, SubmissionId
+from codex_rpc.protocol.ops import (
+    AddToHistory,
+    Compact,
+    ConfigureSession,
+    ExecApproval,
+    GetHistoryEntryRequest,
+    Interrupt,
+    ListMcpTools,
+    Op,
+    OverrideTurnContext,
+    PatchApproval,
+    Shutdown,
+    UserInput,
+)
+from codex_rpc.protocol.params import SessionOverrides
+from codex_rpc.protocol.records import Record
+
+logger = logging.getLogger(__name__)
+
+NOT_CONFIGURED_CODE = 1004
+
+LANES: dict[type[Op], Lane] = {
+    UserInput: "turn",
+    Compact: "turn",
+    OverrideTurnContext: "turn",
+    ConfigureSession: "turn",
+    AddToHistory: "errand",
+    GetHistoryEntryRequest: "errand",
+    ListMcpTools: "errand",
+}
+"""Operations that wait for room, and where; all others enter at once."""
+
+
+@define(eq=False)
+class Session:
+    """One conversation, open in this process; `run` it in a task of its own."""
+
+    env: Surroundings
+    config: Config
+    overrides: SessionOverrides
+    services: Services
+    message_history: MessageHistory
+    configured: SessionConfigured
+    """What was announced when the session was opened or reconfigured."""
+    _arrivals: Mailbox = field(factory=Mailbox, init=False)
+    _errands: Mailbox = field(factory=Mailbox, init=False)
+    _used_ids: set[str] = field(factory=lambda: {SESSION_SUBMISSION}, init=False)
+    _turn: Turn | None = field(default=None, init=False)
+    _idle: bool = field(default=True, init=False)
+    """The worker waits for something to do."""
+    _stop_next: bool = field(default=False, init=False)
+    """An interrupt came between an input that starts a turn and the turn."""
+    _slot: anyio.Lock = field(factory=anyio.Lock, init=False)
+    """Held while a turn or a change of context is under way."""
+    _closing: bool = field(default=False, init=False)
+    _closed: bool = field(default=False, init=False)
+
+    @property
+    def id(self) -> SessionId:
+        """The session's id; never changes."""
+        return self.env.session_id
+
+    @property
+    def events(self) -> EventQueue:
+        """Where its events come out."""
+        return self.env.events
+
+    @property
+    def unsaved(self) -> int:
+        """How many records are not in the file."""
+        return self.env.recorder.log.unsaved
+
+    # For clients.
+
+    async def submit(self, op: Op, submission_id: str | None = None) -> SubmissionId:
+        """Queue `op`. Operations are taken in the order of these calls.
+
+        Waits only where too many inputs or errands wait already.
+
+        Raises:
+            SessionClosed: the session has ended.
+            InvalidParams: the id was used, or a path in `op` is no directory.
+            InvalidState: an approval that nobody waits for.
+        """
+        self._ensure_open()
+        id_ = self._claim_id(submission_id)
+        if isinstance(op, ExecApproval | PatchApproval):
+            op = evolve(op, id=self.env.approvals.claim(op))
+        elif isinstance(op, OverrideTurnContext | ConfigureSession) and op.cwd is not None:
+            existing_directory(op.cwd, "op.cwd")
+        lane = LANES.get(type(op))
+        if lane is not None:
+            await self.env.gate.enter(lane)
+            self._ensure_open()
+        self._arrivals.put(Submission(id_, op))
+        return id_
+
+    def announce_again(self) -> None:
+        """Announce what a client that comes anew has to know: the session, and open questions."""
+        self.env.announce_now(SESSION_SUBMISSION, self.configured)
+        for waiter in self.env.approvals.waiting():
+            self.env.announce_now(waiter.turn_id, waiter.request)
+
+    async def close(self, *, discard: bool = False) -> None:
+        """End the session: abort its turn, save, unlock, announce `shutdown_complete`.
+
+        Idempotent. Cancelling the wait does not stop the closing.
+
+        Raises:
+            RolloutWriteFailed: records cannot be saved and `discard` is false; it stays open.
+        """
+        if self._closed:
+            return
+        request = CloseRequest(discard=discard)
+        self._arrivals.put(Submission(SESSION_SUBMISSION, request))
+        await request.settled.wait()
+        if request.failure is not None:
+            raise request.failure
+
+    def _ensure_open(self) -> None:
+        if self._closing or self._closed:
+            raise SessionClosed(f"session {self.id} is closed; resume it to go on")
+
+    def _claim_id(self, submission_id: str | None) -> SubmissionId:
+        id_ = submission_id if submission_id is not None else str(uuid.uuid4())
+        if not id_ or id_ in self._used_ids:
+            raise InvalidParams("id", 'a string that is not "0", not empty and not used before')
+        self._used_ids.add(id_)
+        return SubmissionId(id_)
+
+    # The tasks.
+
+    async def run(self) -> None:
+        """Live until closed. The first event is `session_configured`."""
+        self.env.announce_now(SESSION_SUBMISSION, self.configured)
+        for warning in self.config.warnings:
+            self.env.announce_now(SESSION_SUBMISSION, BackgroundEvent(warning))
+        last: Submission | None = None
+        try:
+            async with anyio.create_task_group() as tg:
+                tg.start_soon(self._work)
+                tg.start_soon(self._run_errands)
+                tg.start_soon(self.env.recorder.run)
+                tg.start_soon(self._prepare)
+                last = await self._loop()
+                tg.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._end(last)
+
+    async def _loop(self) -> Submission:
+        while True:
+            await self._arrivals.wait()
+            submission = self._arrivals.take()
+            assert submission is not None
+            if isinstance(submission.op, Shutdown | CloseRequest):
+                if await self._try_close(submission):
+                    return submission
+            else:
+                self._take(submission, submission.op)
+
+    def _take(self, submission: Submission, op: Op) -> None:
+        match op:
+            case Interrupt():
+                if self._turn is not None:
+                    self._turn.stop("interrupted")
+                elif not self._idle:
+                    self._stop_next = True
+            case ExecApproval() | PatchApproval():
+                if op.decision == "abort" and self._turn is not None:
+                    self._turn.stop("abort")
+                else:
+                    self.env.approvals.resolve(op.id, op.decision)
+            case AddToHistory() | GetHistoryEntryRequest() | ListMcpTools():
+                self._errands.put(submission)
+            case _:
+                # Taking an input while idle is where its turn begins, although the worker
+                # runs a moment later: an interrupt behind it is meant for it.
+                if self._idle and isinstance(op, UserInput):
+                    self._idle = False
+                self.env.inbox.put(submission)
+
+    async def _try_close(self, submission: Submission) -> bool:
+        self._closing = True
+        if self._turn is not None:
+            self._turn.stop("shutdown")
+        request = submission.op
+        discard = isinstance(request, CloseRequest) and request.discard
+        async with self._slot:
+            try:
+                await self.env.recorder.close(discard=discard)
+            except RolloutWriteFailed as exc:
+                self._closing = False
+                if isinstance(request, CloseRequest):
+                    request.fail(exc)
+                else:
+                    error = Error(exc.message, STORAGE_FAILED_CODE)
+                    self.env.announce_now(submission.id, error)
+                return False
+        return True
+
+    async def _end(self, last: Submission | None) -> None:
+        self._closing = self._closed = True
+        if last is None:
+            # Cancelled from outside, or a bug: save what can be saved before going down.
+            await self.env.recorder.close(discard=True)
+        await self.env.tools.aclose()
+        await self.env.model.aclose()
+        id_ = last.id if last is not None else SESSION_SUBMISSION
+        self.env.announce_now(id_, ShutdownComplete())
+        self.events.close()
+        while last is not None:
+            if isinstance(last.op, CloseRequest):
+                last.op.settled.set()
+            last = self._arrivals.take()
+
+    async def _prepare(self) -> None:
+        # What the first request needs is loaded once the client has its answer, so that
+        # neither waits for the other.
+        await self.events.wait_for_reader()
+        await self.env.model.prepare()
+
+    # Turns and changes of context.
+
+    async def _work(self) -> None:
+        while True:
+            await self.env.inbox.wait()
+            await self.events.wait_for_room()
+            async with self._slot:
+                submission = None if self._closing else self.env.inbox.take()
+                if submission is not None:
+                    self.env.gate.leave("turn")
+                    await self._do(submission)
+                    self._idle = self.env.inbox.is_empty
+
+    async def _do(self, submission: Submission) -> None:
+        op = submission.op
+        match op:
+            case UserInput():
+                await self._run_turn(submission)
+            case OverrideTurnContext():
+                self.env.context = overridden(self.env.context, op)
+            case ConfigureSession():
+                await self._reconfigure(submission.id, op)
+            case _:
+                message = "compaction is not available yet in this version"
+                await self.env.announce(submission.id, Error(message))
+
+    async def _run_turn(self, submission: Submission) -> None:
+        turn = self._turn = Turn(self.env, submission.id, self.env.context)
+        if self._stop_next:
+            self._stop_next = False
+            turn.stop("interrupted")
+        ending: Ending = Aborted("shutdown")
+        try:
+            with turn.scope:
+                ending = await turn.run(submission)
+            if turn.scope.cancelled_caught:
+                ending = Aborted(turn.reason)
+        except CodexError as exc:
+            ending = Failed(exc.message, _code(exc))
+        except Exception as exc:
+            logger.exception("a turn failed in a way that was not foreseen")
+            ending = Failed(f"internal error ({type(exc).__name__}); the session can go on")
+        finally:
+            with anyio.CancelScope(shield=True):
+                await turn.close(ending)
+            self._turn = None
+        await self._notify(turn, ending)
+
+    async def _notify(self, turn: Turn, ending: Ending) -> None:
+        if not self.config.notify:
+            return
+        kind = {Completed: "complete", Aborted: "aborted", Failed: "failed"}[type(ending)]
+        payload = {
+            "type": f"agent-turn-{kind}",
+            "turn-id": turn.id,
+            "session-id": self.id,
+            "cwd": str(turn.context.cwd),
+            "input-messages": turn.inputs,
+            "last-assistant-message": turn.last_agent_message,
+        }
+        try:
+            await self.services.notifier.turn_ended(self.config.notify, payload)
+        except OSError as exc:
+            message = f"the notify program {self.config.notify[0]!r} could not be started: {exc}"
+            await self.env.announce(SESSION_SUBMISSION, BackgroundEvent(message))
+
+    async def _reconfigure(self, id_: SubmissionId, op: ConfigureSession) -> None:
+        cwd = existing_directory(op.cwd, "op.cwd") if op.cwd else self.env.context.cwd
+        overrides = merged(self.overrides, op)
+        try:
+            config = await anyio.to_thread.run_sync(
+                lambda: self.services.configure(cwd=cwd, overrides=overrides)
+            )
+            model = self.services.backends.model(config)
+        except ConfigError as exc:
+            await self.env.announce(id_, Error(exc.message, NOT_CONFIGURED_CODE))
+            return
+        old_model, old_tools = self.env.model, self.env.tools
+        self.env.model = model
+        self.env.tools = self.services.backends.tools(config)
+        self.env.instructions = config.base_instructions or self.services.base_instructions
+        self.env.user_instructions = config.user_instructions
+        self.env.model_provider = config.provider.id
+        self.env.context = context_of(config)
+        self.config, self.overrides = config, overrides
+        await old_tools.aclose()
+        await old_model.aclose()
+        # A stored response belongs to the provider that made it.
+        state = self.env.history.forget_response()
+        records: list[Record] = [self.env.context_record()]
+        if state is not None:
+            records.append(state)
+        await self.env.recorder.record_now(*records)
+        self.configured = evolve(
+            self.configured, model=config.model, sandbox=self.env.tools.sandbox_means
+        )
+        self.env.announce_now(id_, self.configured)
+
+    # Errands.
+
+    async def _run_errands(self) -> None:
+        while True:
+            await self._errands.wait()
+            submission = self._errands.take()
+            assert submission is not None
+            self.env.gate.leave("errand")
+            try:
+                answer = await self._errand(submission.op)
+            except OSError as exc:
+                answer = Error(f"the message history cannot be used: {exc}")
+            if answer is not None:
+                await self.env.announce(submission.id, answer)
+
+    async def _errand(self, op: Op | CloseRequest) -> EventMsg | None:
+        match op:
+            case AddToHistory():
+                await self.message_history.append(self.id, op.text)
+                return None
+            case GetHistoryEntryRequest():
+                entry = await self.message_history.entry(op.offset, op.log_id)
+                return GetHistoryEntryResponse(op.offset, op.log_id, entry)
+            case _:
+                return McpListToolsResponse({})
+
+
+def _code(exc: CodexError) -> int | None:
+    if isinstance(exc, RolloutWriteFailed):
+        return STORAGE_FAILED_CODE
+    return NOT_CONFIGURED_CODE if isinstance(exc, ConfigError) else None

@@ -1,0 +1,62 @@
+"""What a session's turns work with, gathered in one place.
+
+The session makes it, and only the session's own tasks change it.
+"""
+
+from __future__ import annotations
+
+from attrs import define
+
+from codex_rpc.core.approvals import Approvals
+from codex_rpc.core.events import EventQueue
+from codex_rpc.core.history import History
+from codex_rpc.core.inbox import Gate, Mailbox
+from codex_rpc.core.ports import Clock, ModelClient, ToolBox
+from codex_rpc.core.recorder import Recorder
+from codex_rpc.protocol.events import Event, EventMsg
+from codex_rpc.protocol.ids import SessionId, SubmissionId
+from codex_rpc.protocol.records import ContextRecord
+from codex_rpc.protocol.tools import TurnContext
+
+
+@define(kw_only=True)
+class Surroundings:
+    """The parts of one live session."""
+
+    session_id: SessionId
+    history: History
+    recorder: Recorder
+    events: EventQueue
+    approvals: Approvals
+    inbox: Mailbox
+    gate: Gate
+    model: ModelClient
+    tools: ToolBox
+    clock: Clock
+    instructions: str
+    user_instructions: str | None
+    context: TurnContext
+    model_provider: str
+    recorded_context: TurnContext | None = None
+    sent_environment: bytes | None = None
+    """The environment message that the server of `previous_response_id` has."""
+
+    async def announce(self, id: SubmissionId, msg: EventMsg) -> None:  # noqa: A002
+        """Announce when there is room."""
+        await self.events.put(Event(id, msg, self.recorder.failing))
+
+    def announce_now(self, id: SubmissionId, msg: EventMsg) -> None:  # noqa: A002
+        """Announce whether or not the client reads."""
+        self.events.put_now(Event(id, msg, self.recorder.failing))
+
+    def context_record(self) -> ContextRecord:
+        """The present context, for the session file."""
+        self.recorded_context = self.context
+        return ContextRecord(
+            timestamp=self.clock.now(),
+            cwd=str(self.context.cwd),
+            model=self.context.model,
+            model_provider=self.model_provider,
+            approval_policy=self.context.approval_policy,
+            sandbox_policy=self.context.sandbox_policy,
+        )

@@ -1,0 +1,383 @@
+"""One turn: from the user's input to one closing event, whatever happens in between.
+
+Owns the order "record, announce, act", the retries, and the running of calls. Invariants:
+
+- An item enters the history and the recorder in one uncancellable step, then it is announced.
+- A call is recorded before it is approved or run; its output before its end is announced.
+- Every begin has an end and every call an output, also when the turn is cancelled.
+- Nothing runs twice: an attempt that completed items is continued, not repeated.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+from attrs import define, field, frozen
+
+from codex_rpc.core.calls import CallHost
+from codex_rpc.core.inbox import Submission
+from codex_rpc.core.injection import environment_message, injected_messages
+from codex_rpc.core.surroundings import Surroundings
+from codex_rpc.protocol.converter import unstructure
+from codex_rpc.protocol.errors import ModelError, PreviousResponseUnknown, ToolError
+from codex_rpc.protocol.events import (
+    AbortReason,
+    AgentMessage,
+    AgentMessageDelta,
+    AgentReasoning,
+    AgentReasoningDelta,
+    BackgroundEvent,
+    Error,
+    EventMsg,
+    StreamError,
+    TaskComplete,
+    TaskStarted,
+    TokenCount,
+    TurnAborted,
+    UserMessage,
+)
+from codex_rpc.protocol.ids import CallId, SubmissionId
+from codex_rpc.protocol.items import Item, call_output, user_message
+from codex_rpc.protocol.model import (
+    ItemDone,
+    ModelEvent,
+    ModelNotice,
+    Prompt,
+    ReasoningDelta,
+    ResponseCompleted,
+    TextDelta,
+    Usage,
+)
+from codex_rpc.protocol.ops import ImageInput, LocalImageInput, TextInput, UserInput
+from codex_rpc.protocol.records import Record, TurnRecord
+from codex_rpc.protocol.tools import ToolOutcome, TurnContext
+
+FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 30.0
+ABORTED_OUTPUT = "aborted by the user"
+
+
+@frozen
+class Completed:
+    """The model had nothing more to say."""
+
+    last_agent_message: str | None
+
+
+@frozen
+class Aborted:
+    """Someone stopped the turn."""
+
+    reason: AbortReason
+
+
+@frozen
+class Failed:
+    """The turn could not go on."""
+
+    message: str
+    code: int | None = None
+
+
+Ending = Completed | Aborted | Failed
+
+
+@define
+class _Attempt:
+    """What one model request has brought so far."""
+
+    items: int = 0
+    calls: int = 0
+    text_item_id: str = ""
+    """The item of the last text delta, for a server whose items carry no id."""
+
+
+@define
+class Turn:
+    """A running turn; `run` it once, then `close` it."""
+
+    env: Surroundings
+    id: SubmissionId
+    context: TurnContext
+    reason: AbortReason = "interrupted"
+    scope: anyio.CancelScope = field(factory=anyio.CancelScope)
+    inputs: list[str] = field(factory=list)
+    """The texts of the user's inputs."""
+    last_agent_message: str | None = None
+    usage: dict[str, int] = field(factory=dict)
+    abandoned: dict[CallId, ToolOutcome] = field(factory=dict)
+    """What cancelled calls left to be recorded."""
+
+    def stop(self, reason: AbortReason) -> None:
+        """Cancel the turn; the first reason counts."""
+        if not self.scope.cancel_called:
+            self.reason = reason
+            self.scope.cancel()
+
+    async def announce(self, msg: EventMsg) -> None:
+        """Announce when there is room."""
+        await self.env.announce(self.id, msg)
+
+    async def run(self, first: Submission) -> Completed:
+        """The turn, up to its closing.
+
+        Raises:
+            ModelError: the model cannot answer, after all retries.
+            RolloutWriteFailed: storage did not come back.
+        """
+        await self._begin(first)
+        failures = 0
+        fresh = True
+        while True:
+            if fresh:
+                await self._join()
+            attempt = _Attempt()
+            continued = False
+            try:
+                continued = await self._request(attempt)
+            except PreviousResponseUnknown:
+                if not await self._forget_response():
+                    raise
+                fresh = attempt.items > 0
+                continue
+            except ModelError as exc:
+                failures += 1
+                if not exc.retryable or failures > self.env.model.max_retries:
+                    raise
+                await self._pause(exc, failures)
+                fresh = attempt.items > 0
+                continue
+            failures = 0
+            fresh = True
+            if not continued:
+                return Completed(self.last_agent_message)
+
+    async def _begin(self, first: Submission) -> None:
+        # A turn that begins is announced as a whole, so that its closing has its opening;
+        # being interrupted in between only means that the first request is never made.
+        with anyio.CancelScope(shield=True):
+            records: list[Record] = []
+            if self.env.recorded_context != self.context:
+                records.append(self.env.context_record())
+            records.append(self._turn_record("started"))
+            await self._take_input(first, records)
+            self.env.announce_now(self.id, TaskStarted(self.env.model.context_window))
+        await self.env.recorder.wait_for_storage()
+
+    async def _join(self) -> None:
+        # An interrupted turn takes no more inputs: they start the next one.
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        while (submission := self.env.inbox.take_input()) is not None:
+            self.env.gate.leave("turn")
+            with anyio.CancelScope(shield=True):
+                await self._take_input(submission, [])
+            await self.env.recorder.wait_for_storage()
+
+    async def _take_input(self, submission: Submission, before: list[Record]) -> None:
+        assert isinstance(submission.op, UserInput)
+        parts = [await self._content(item) for item in submission.op.items]
+        item = user_message(parts)
+        self.inputs.extend(i.text for i in submission.op.items if isinstance(i, TextInput))
+        self.env.history.add(item)
+        await self.env.recorder.record_now(*before, item)
+        self.env.announce_now(submission.id, UserMessage(list(submission.op.items), self.id))
+
+    async def _content(self, item: TextInput | ImageInput | LocalImageInput) -> dict[str, Any]:
+        if isinstance(item, TextInput):
+            return {"type": "input_text", "text": item.text}
+        if isinstance(item, ImageInput):
+            return {"type": "input_image", "image_url": item.image_url}
+        try:
+            url = await self.env.tools.read_image(self.context.cwd / item.path)
+        except ToolError as exc:
+            # The rest of the input still counts; the model is told what it does not see.
+            self.env.announce_now(self.id, BackgroundEvent(exc.message))
+            return {"type": "input_text", "text": f"[image not attached: {exc.message}]"}
+        return {"type": "input_image", "image_url": url}
+
+    async def _pause(self, exc: ModelError, failures: int) -> None:
+        pause_s = exc.retry_after_s
+        if pause_s is None:
+            backoff_s = min(FIRST_PAUSE_S * 2.0 ** (failures - 1), LONGEST_PAUSE_S)
+            pause_s = backoff_s * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load, no secret
+        await self.announce(
+            StreamError(
+                message=exc.message,
+                attempt=failures,
+                max_attempts=self.env.model.max_retries,
+                retry_in_ms=round(pause_s * 1000),
+            )
+        )
+        await anyio.sleep(pause_s)
+
+    async def _forget_response(self) -> bool:
+        record = self.env.history.forget_response()
+        if record is None:
+            return False
+        await self.env.recorder.record(record)
+        return True
+
+    # One request.
+
+    def _prompt(self) -> Prompt:
+        env, context = self.env, self.context
+        stores = env.model.stores_responses
+        previous, conversation = env.history.prompt(
+            injected_messages(context, env.user_instructions), continues=stores
+        )
+        environment = environment_message(context)
+        if previous is not None and environment.raw != env.sent_environment:
+            conversation = [environment, *conversation]
+        env.sent_environment = environment.raw
+        return Prompt(
+            instructions=env.instructions,
+            input=conversation,
+            tools=env.tools.specs(context),
+            model=context.model,
+            session_id=env.session_id,
+            effort=context.effort,
+            summary=context.summary,
+            previous_response_id=previous,
+            store=stores,
+        )
+
+    async def _request(self, attempt: _Attempt) -> bool:
+        """Ask once; whether the model expects another request, with the outputs of its calls."""
+        async with self.env.model.stream(self._prompt()) as events:
+            async for event in events:
+                await self._on_model_event(event, attempt)
+        return attempt.calls > 0
+
+    async def _on_model_event(self, event: ModelEvent, attempt: _Attempt) -> None:
+        match event:
+            case TextDelta():
+                attempt.text_item_id = event.item_id
+                await self.announce(AgentMessageDelta(event.item_id, event.delta))
+            case ReasoningDelta():
+                await self.announce(AgentReasoningDelta(event.item_id, event.part, event.delta))
+            case ItemDone():
+                await self._on_item(event.item, attempt)
+            case ResponseCompleted():
+                await self._on_completed(event)
+            case ModelNotice():
+                await self.announce(BackgroundEvent(event.message))
+
+    async def _on_completed(self, event: ResponseCompleted) -> None:
+        if self.env.model.stores_responses:
+            state = self.env.history.response_completed(event.response_id)
+            if state is not None:
+                await self.env.recorder.record(state)
+        if event.usage is not None:
+            self._count(event.usage)
+            await self.announce(token_count(event.usage))
+
+    def _count(self, usage: Usage) -> None:
+        for name, tokens in unstructure(usage).items():
+            self.usage[name] = self.usage.get(name, 0) + tokens
+
+    async def _on_item(self, item: Item, attempt: _Attempt) -> None:
+        if item.is_call:
+            item = self.env.history.with_unique_call_id(item)
+        attempt.items += 1
+        self.env.history.add(item)
+        await self.env.recorder.record(item)
+        if item.kind == "message":
+            await self._announce_message(item.value(), attempt)
+        elif item.kind == "reasoning":
+            await self._announce_reasoning(item.value())
+        elif item.is_call:
+            attempt.calls += 1
+            await self._run_call(item)
+
+    async def _announce_message(self, value: dict[str, Any], attempt: _Attempt) -> None:
+        if value.get("role") != "assistant":
+            return
+        text = "".join(_texts(value.get("content"), "output_text", "text"))
+        self.last_agent_message = text
+        await self.announce(AgentMessage(_item_id(value, attempt.text_item_id), text))
+
+    async def _announce_reasoning(self, value: dict[str, Any]) -> None:
+        for part, text in enumerate(_texts(value.get("summary"), "summary_text", "text")):
+            await self.announce(AgentReasoning(_item_id(value, ""), part, text))
+
+    async def _run_call(self, call: Item) -> None:
+        outcome = await self.env.tools.call(
+            call, CallHost(self.env, self.id, self.context, self.abandoned, call)
+        )
+        output = call_output(call, outcome.output)
+        self.env.history.add(output)
+        try:
+            await self.env.recorder.record(output)
+        finally:
+            for msg in outcome.events:
+                self.env.announce_now(self.id, msg)
+
+    # The end.
+
+    def _turn_record(self, status: Any, reason: str | None = None) -> TurnRecord:
+        return TurnRecord(
+            timestamp=self.env.clock.now(),
+            submission_id=self.id,
+            status=status,
+            reason=reason,
+            usage=self.usage or None,
+        )
+
+    async def close(self, ending: Ending) -> None:
+        """Record and announce how the turn ended: answers to open calls, then one closing."""
+        records: list[Record] = []
+        ends: list[EventMsg] = []
+        for call in self.env.history.open_calls():
+            assert call.call_id is not None
+            outcome = self.abandoned.get(call.call_id, ToolOutcome(ABORTED_OUTPUT))
+            output = call_output(call, outcome.output)
+            self.env.history.add(output)
+            records.append(output)
+            ends.extend(outcome.events)
+        closing: EventMsg
+        match ending:
+            case Completed():
+                records.append(self._turn_record("completed"))
+                closing = TaskComplete(ending.last_agent_message)
+            case Aborted():
+                records.append(self._turn_record("aborted", ending.reason))
+                closing = TurnAborted(ending.reason)
+            case Failed():
+                records.append(self._turn_record("failed", ending.message))
+                closing = Error(ending.message, ending.code)
+        await self.env.recorder.record_now(*records)
+        for msg in ends:
+            self.env.announce_now(self.id, msg)
+        await self.env.recorder.sync_now()
+        self.env.approvals.turn_ended(self.id)
+        self.env.announce_now(self.id, closing)
+
+
+def token_count(usage: Usage) -> TokenCount:
+    """One response's cost as an event."""
+    return TokenCount(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        total_tokens=usage.total_tokens,
+        cached_input_tokens=usage.cached_input_tokens,
+        reasoning_output_tokens=usage.reasoning_output_tokens,
+    )
+
+
+def _item_id(value: dict[str, Any], fallback: str) -> str:
+    item_id = value.get("id")
+    return item_id if isinstance(item_id, str) else fallback
+
+
+def _texts(parts: Any, kind: str, member: str) -> list[str]:
+    """The texts of the content parts of a kind; tolerant of anything else."""
+    if not isinstance(parts, list):
+        return []
+    return [
+        part[member]
+        for part in parts
+        if isinstance(part, dict) and part.get("type") == kind and isinstance(part.get(member), str)
+    ]
