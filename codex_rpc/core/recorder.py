@@ -31,10 +31,12 @@ class Recorder:
         announce: Callable[[EventMsg], None],
         *,
         patience_s: float = PATIENCE_S,
+        first_retry_s: float = FIRST_RETRY_S,
     ) -> None:
         self.log = log
+        self.patience_s = patience_s
+        self.first_retry_s = first_retry_s
         self._announce = announce
-        self._patience_s = patience_s
         self._failing = False
         self._unsynced = False
         self._last_failure: RolloutWriteFailed | None = None
@@ -70,7 +72,7 @@ class Recorder:
             await self._wait_for_storage(self._last_failure)
 
     async def _wait_for_storage(self, failure: RolloutWriteFailed) -> None:
-        with anyio.move_on_after(self._patience_s):
+        with anyio.move_on_after(self.patience_s):
             await self._recovered.wait()
         if self._failing:
             raise failure
@@ -131,7 +133,7 @@ class Recorder:
         """Try again, for as long as storage fails. Ends by cancellation."""
         while True:
             await self._failed.wait()
-            pause_s = FIRST_RETRY_S
+            pause_s = self.first_retry_s
             while self._failing:
                 await anyio.sleep(pause_s)
                 pause_s = min(pause_s * 2, LONGEST_RETRY_S)

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 import anyio
 
 from codex_rpc.core.session import Session
-from codex_rpc.protocol.events import Event, TaskComplete, TurnAborted
 from codex_rpc.protocol.events import Error as ErrorEvent
+from codex_rpc.protocol.events import Event, TaskComplete, TurnAborted
 from codex_rpc.protocol.ops import TextInput, UserInput
 
 T = TypeVar("T")

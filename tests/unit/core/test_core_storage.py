@@ -93,7 +93,7 @@ async def test_events_between_failure_and_recovery_are_marked_unsaved(
 async def test_a_turn_ends_with_1006_when_storage_does_not_come_back(
     world: World, session: Session
 ) -> None:
-    session.env.recorder._patience_s = 0.05
+    session.env.recorder.patience_s = 0.05
     log = world.store.logs[session.id]
     log.failing = True
     await session.submit(says("go"), "1")
