@@ -28,9 +28,11 @@ class Provider:
     """The environment variable that holds the API key; None: none is needed."""
     env_key_instructions: str | None = None
     wire_api: WireApi = "responses"
-    query_params: Mapping[str, str] = field(factory=dict)
+    query_params: Mapping[str, str] = field(factory=dict, repr=False)
     http_headers: Mapping[str, str] = field(factory=dict, repr=False)
-    """Sent with each request; those of `env_http_headers` are filled in."""
+    """Sent with each request; in the chosen provider those of `env_http_headers` are filled in."""
+    env_http_headers: Mapping[str, str] = field(factory=dict)
+    """Names of the environment variables whose values are sent, by header."""
     request_max_retries: int | None = None
     stream_max_retries: int | None = None
     stream_idle_timeout_ms: int = 300_000
@@ -58,10 +60,11 @@ class ShellEnvironment:
     ignore_default_excludes: bool = False
     """False: names like *KEY*, *TOKEN*, *SECRET* are left out."""
     exclude: tuple[str, ...] = ()
-    set: Mapping[str, str] = field(factory=dict)
+    set: Mapping[str, str] = field(factory=dict, repr=False)
     include_only: tuple[str, ...] = ()
     always_exclude: frozenset[str] = frozenset()
-    """Names of provider key variables; left out whatever else is said."""
+    """Names of the variables that hold providers' keys and headers; left out whatever else is said.
+    """
 
 
 @frozen(kw_only=True)
@@ -71,6 +74,7 @@ class HistorySettings:
     persistence: Literal["save-all", "none"] = "save-all"
     """Whether `add_to_history` writes history.jsonl."""
     max_bytes: int | None = None
+    """How long history.jsonl may grow; None: no limit."""
     fsync: Literal["turn", "record", "never"] = "turn"
 
 
@@ -88,7 +92,9 @@ class Config:
     approval_policy: ApprovalPolicy = "on-request"
     sandbox_policy: SandboxPolicy = SandboxPolicy(mode="read-only")
     model_reasoning_effort: str | None = None
+    """As the model is asked for it; None: it is not asked for any."""
     model_reasoning_summary: str | None = None
+    """The same for the summary of its reasoning."""
     model_context_window: int | None = None
     """In tokens; None: not known."""
     model_max_output_tokens: int | None = None
@@ -106,5 +112,7 @@ class Config:
     tool_output_max_lines: int = 256
     """The same in lines; 0: no limit."""
     experimental_resume: Path | None = None
+    """The saved session that the first `session/configure` resumes."""
     warnings: tuple[str, ...] = ()
-    """What the user should hear of, once: unknown keys with the nearest known one."""
+    """What the user should hear of, once: unknown keys with the nearest known one, and AGENTS.md
+    texts that were cut or could not be read."""

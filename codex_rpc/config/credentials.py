@@ -1,0 +1,93 @@
+"""API keys: where they come from, and what to say where there is none.
+
+A key is read from the provider's environment variable, else, for providers that use OpenAI's
+login, from auth.json in CODEX_HOME. It goes into `Provider.api_key`, which no `repr` shows,
+and nowhere else; no error repeats what a file or a variable holds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from attrs import evolve
+
+from codex_rpc.config.providers import OPENAI_KEY
+from codex_rpc.config.settings import Provider
+from codex_rpc.protocol.errors import ConfigError
+
+
+def with_credentials(
+    provider: Provider, *, environ: Mapping[str, str], codex_home: Path
+) -> Provider:
+    """`provider` with its key, if there is one, and the headers that come from the environment.
+
+    Raises:
+        ConfigError: auth.json is needed and cannot be used.
+    """
+    headers = dict(provider.http_headers)
+    for header, variable in provider.env_http_headers.items():
+        if value := environ.get(variable, "").strip():
+            headers[header] = value
+    key = environ.get(provider.env_key, "").strip() if provider.env_key else ""
+    if not key and provider.requires_openai_auth:
+        key = _saved_key(_auth_file(codex_home))
+    return evolve(provider, api_key=key or None, http_headers=headers)
+
+
+def missing_credentials(provider: Provider, codex_home: Path) -> str | None:
+    """What to set, and where, so that `provider` has the key it needs; None: nothing is missing."""
+    if provider.env_key is None or provider.api_key is not None:
+        return None
+    text = (
+        f"There is no API key for {provider.name}: set the environment variable "
+        f"{provider.env_key} where codex-rpc is started"
+    )
+    if provider.requires_openai_auth:
+        text += (
+            f', or put {{"{OPENAI_KEY}": "..."}} into {_auth_file(codex_home)} '
+            "(a ChatGPT login without an API key is not enough)"
+        )
+    if provider.env_key_instructions:
+        return f"{text}. {provider.env_key_instructions}"
+    return f"{text}."
+
+
+def secret_variables(providers: Iterable[Provider]) -> frozenset[str]:
+    """The environment variables that hold any provider's key or headers."""
+    names: set[str] = set()
+    for provider in providers:
+        names.update(provider.env_http_headers.values())
+        if provider.env_key is not None:
+            names.add(provider.env_key)
+    return frozenset(names)
+
+
+def _auth_file(codex_home: Path) -> Path:
+    return codex_home / "auth.json"
+
+
+def _saved_key(file: Path) -> str:
+    """The API key in auth.json; "" if there is no file, or no key in it."""
+    try:
+        raw = file.read_bytes()
+    except FileNotFoundError:
+        return ""
+    except OSError as exc:
+        raise ConfigError(f"cannot read {file}: {exc.strerror}", file=str(file)) from exc
+    try:
+        saved = json.loads(raw)
+    except (ValueError, RecursionError):
+        saved = None
+    # Raised out here because the decoder's exception carries the whole file.
+    if not isinstance(saved, dict):
+        raise ConfigError(f"{file} is not a JSON object", file=str(file))
+    key = saved.get(OPENAI_KEY)
+    if key is None:
+        return ""
+    if not isinstance(key, str):
+        raise ConfigError(
+            f"{file}: {OPENAI_KEY} must be a string or null", file=str(file), key=OPENAI_KEY
+        )
+    return key.strip()
