@@ -38,7 +38,7 @@ from codex_rpc.protocol.converter import utc_text
 from codex_rpc.protocol.errors import (
     InvalidParams,
     InvalidState,
-    RolloutNotFound,
+    RolloutInUse,
     RolloutWriteFailed,
     SessionClosed,
     SessionNotFound,
@@ -183,13 +183,18 @@ class SessionManager:
         self, ref: SessionRef, cwd: Path | None, overrides: SessionOverrides
     ) -> Opened:
         async with self._resuming:
-            if ref.last:
-                ref = await self._last(ref.cwd)
             live = self._find_live(ref)
             if live is not None:
                 return self._again(live, cwd, overrides)
             fsync = (await self._load(cwd or Path("/"), overrides)).history.fsync
-            saved, log = await self._services.store.open(ref, fsync=fsync)
+            try:
+                saved, log = await self._services.store.open(ref, fsync=fsync)
+            except RolloutInUse as exc:
+                # The newest session, or a path spelt in another way, may be one of ours.
+                live = self._live.get(exc.data["sessionId"])
+                if live is None:
+                    raise
+                return self._again(live, cwd, overrides)
             try:
                 return await self._revive(saved, log, cwd, overrides)
             except BaseException:
@@ -197,13 +202,6 @@ class SessionManager:
                 with anyio.CancelScope(shield=True):
                     await log.close(discard=True)
                 raise
-
-    async def _last(self, cwd: str | None) -> SessionRef:
-        path = await self._services.store.last(cwd=cwd, live=frozenset(self._live))
-        if path is None:
-            where = f" in {cwd}" if cwd is not None else ""
-            raise RolloutNotFound(f"there is no saved session to resume{where}")
-        return SessionRef(path=path)
 
     def _find_live(self, ref: SessionRef) -> Session | None:
         for session in self._live.values():

@@ -172,21 +172,15 @@ class RolloutStore(Protocol):
         """
         ...
 
-    async def last(self, *, cwd: str | None, live: Set[str]) -> str | None:
-        """The path of the newest session (of `cwd`), None if there is none.
-
-        Skips sessions without items, unreadable, archived, foreign, or held by another process;
-        `live` are the ids that this process holds.
-        """
-        ...
-
     async def open(self, ref: SessionRef, *, fsync: Fsync) -> tuple[SavedSession, RolloutLog]:
-        """Read a session, by id or path, and hold its file.
+        """Read a session and hold its file. Writes nothing; the first append repairs the tail.
 
-        Writes nothing; the first append repairs the tail.
+        `last` passes over sessions without items, those that cannot be read or continued, and
+        those that another process holds; one that this process holds is in use.
 
         Raises:
-            RolloutNotFound, RolloutCorrupt, RolloutNewer, RolloutInUse, RolloutWriteFailed
+            RolloutNotFound, RolloutCorrupt, RolloutNewer, RolloutWriteFailed
+            RolloutInUse: `data.sessionId` is held, by this process or another one.
         """
         ...
 

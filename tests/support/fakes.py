@@ -15,7 +15,7 @@ from attrs import define, evolve, field
 from codex_rpc.config.settings import Config, Provider
 from codex_rpc.core.manager import SessionManager
 from codex_rpc.core.services import Services
-from codex_rpc.protocol.errors import RolloutNotFound, RolloutWriteFailed
+from codex_rpc.protocol.errors import RolloutInUse, RolloutNotFound, RolloutWriteFailed
 from codex_rpc.protocol.events import HistoryEntry
 from codex_rpc.protocol.ids import SessionId
 from codex_rpc.protocol.items import Item
@@ -205,14 +205,14 @@ class FakeStore:
         log = self.logs[header.id] = FakeLog(Path(f"/sessions/{header.id}.jsonl"), list(first))
         return log
 
-    async def last(self, *, cwd: str | None, live: Any) -> str | None:
-        return next((f"/sessions/{id_}.jsonl" for id_ in reversed(self.saved)), None)
-
     async def open(self, ref: SessionRef, *, fsync: str) -> tuple[SavedSession, FakeLog]:
         if self.refuse is not None:
             raise self.refuse
-        for saved in self.saved.values():
-            if ref.session_id == saved.session_id or ref.path == str(saved.path):
+        for saved in reversed(self.saved.values()):
+            log = self.logs.get(saved.session_id)
+            if ref.last and log is not None and log.open:
+                raise RolloutInUse(saved.session_id, "it is open in this process")
+            if ref.last or ref.session_id == saved.session_id or ref.path == str(saved.path):
                 log = self.logs.setdefault(saved.session_id, FakeLog(saved.path))
                 log.open = True
                 return saved, log

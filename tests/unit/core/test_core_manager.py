@@ -179,6 +179,8 @@ async def test_last_is_the_newest_and_none_is_an_error(
         await manager.resume(ResumeParams(last=True))
     world.store.keep("s1", [text_message("x")])
     assert (await manager.resume(ResumeParams(last=True))).session.id == "s1"
+    again = await manager.resume(ResumeParams(last=True))
+    assert resumed(again.result).already_live
 
 
 async def test_resuming_what_is_live_returns_it_and_asks_again(

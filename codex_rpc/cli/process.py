@@ -1,0 +1,40 @@
+"""What this process does to itself before it works: logging, and keeping its memory private."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+PR_SET_DUMPABLE = 4
+
+
+def start_logging(log_file: str | None) -> None:
+    """Log warnings and worse to stderr, or everything from INFO on to `log_file`.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    handler: logging.Handler
+    if log_file is None:
+        handler, level = logging.StreamHandler(sys.stderr), logging.WARNING
+    else:
+        handler, level = logging.FileHandler(log_file, encoding="utf-8"), logging.INFO
+    logging.basicConfig(
+        level=level,
+        handlers=[handler],
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+
+
+def keep_memory_private() -> None:
+    """Mark this process not dumpable, so that no command can read its environment or memory.
+
+    The API keys are there. Linux only; elsewhere the system's defaults hold.
+    """
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        logging.getLogger(__name__).warning("could not mark the process as not dumpable")
