@@ -137,6 +137,13 @@ class Client:
         messages = self.received[start : index + 1]
         return [m["params"] for m in messages if m.get("method") == "session/event"]
 
+    async def wait_for_end(self) -> None:
+        """Wait until the server is dead and everything that it wrote has been read."""
+        with anyio.fail_after(self.timeout_s):
+            while not self._ended:
+                await self._arrived.wait()
+            await self.process.wait()
+
     async def close_stdin(self) -> int:
         """End the server's input; its exit code."""
         assert self.process.stdin is not None
