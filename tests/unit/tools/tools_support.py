@@ -1,0 +1,145 @@
+"""What the tests of the tools and the sandbox share: a host that records, and calls to make."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+import orjson
+from attrs import define, field
+
+from codex_rpc.config.settings import Config, Provider
+from codex_rpc.protocol.events import (
+    ApprovalRequest,
+    EventMsg,
+    ExecCommandEnd,
+    ExecCommandOutputDelta,
+)
+from codex_rpc.protocol.items import Item
+from codex_rpc.protocol.policy import ApprovalPolicy, Decision, SandboxMode, SandboxPolicy
+from codex_rpc.protocol.tools import ToolOutcome, TurnContext
+from codex_rpc.tools.box import ToolBox
+
+
+def context(
+    cwd: Path,
+    *,
+    approval: ApprovalPolicy = "never",
+    mode: SandboxMode = "danger-full-access",
+    model: str = "gpt-5",
+) -> TurnContext:
+    return TurnContext(
+        cwd=cwd, approval_policy=approval, sandbox_policy=SandboxPolicy(mode), model=model
+    )
+
+
+async def no_hindrance(msg: EventMsg) -> None:
+    """A client that reads at once."""
+
+
+@define
+class Host:
+    """A turn that answers every question alike and keeps what it is told."""
+
+    context: TurnContext
+    decision: Decision = "approved"
+    before_announcing: Callable[[EventMsg], Awaitable[None]] = no_hindrance
+    announced: list[EventMsg] = field(factory=list)
+    asked: list[ApprovalRequest] = field(factory=list)
+    scopes: list[Hashable | None] = field(factory=list)
+    abandoned: list[ToolOutcome] = field(factory=list)
+    news: anyio.Event = field(factory=anyio.Event)
+
+    async def announce(self, msg: EventMsg) -> None:
+        await self.before_announcing(msg)
+        self.announced.append(msg)
+        self.news.set()
+        self.news = anyio.Event()
+
+    async def ask(self, request: ApprovalRequest, *, scope: Hashable | None = None) -> Decision:
+        self.asked.append(request)
+        self.scopes.append(scope)
+        return self.decision
+
+    def abandon(self, outcome: ToolOutcome) -> None:
+        self.abandoned.append(outcome)
+
+    def shown(self, stream: str = "stdout") -> str:
+        """The deltas of one stream, joined."""
+        return "".join(
+            msg.chunk
+            for msg in self.announced
+            if isinstance(msg, ExecCommandOutputDelta) and msg.stream == stream
+        )
+
+    async def until_shown(self, text: str) -> None:
+        """Wait until the client was shown `text` on stdout."""
+        while text not in self.shown():
+            await self.news.wait()
+
+
+def config(cwd: Path, **settings: Any) -> Config:
+    return Config(
+        codex_home=cwd,
+        cwd=cwd,
+        model="gpt-5",
+        provider=Provider(id="fake", name="Fake"),
+        **settings,
+    )
+
+
+def toolbox(cwd: Path, **settings: Any) -> ToolBox:
+    return ToolBox(config(cwd, **settings), environ=dict(os.environ))
+
+
+def function_call(name: str, arguments: Any, call_id: str = "call_0") -> Item:
+    text = arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode()
+    return Item.from_value(
+        {"type": "function_call", "name": name, "call_id": call_id, "arguments": text}
+    )
+
+
+def shell(command: Sequence[str], **arguments: Any) -> Item:
+    return function_call("shell", {"command": list(command), **arguments})
+
+
+def told(outcome: ToolOutcome) -> dict[str, Any]:
+    """What the model is told, taken apart."""
+    assert isinstance(outcome.output, str)
+    value: dict[str, Any] = orjson.loads(outcome.output)
+    return value
+
+
+def end_of(outcome: ToolOutcome) -> ExecCommandEnd:
+    (end,) = outcome.events
+    assert isinstance(end, ExecCommandEnd)
+    return end
+
+
+def is_running(pid: int) -> bool:
+    """Whether the process exists and is no zombie that merely waits to be collected."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")
+    if not stat.exists():
+        return not Path("/proc/self").exists()
+    return stat.read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+
+
+async def pid_from(path: Path) -> int:
+    """The process id that a command writes to `path`, a line, when it is ready."""
+    file = anyio.Path(path)
+    while not (await file.exists() and (await file.read_text()).endswith("\n")):
+        await anyio.sleep(0.005)
+    return int(await file.read_text())
+
+
+async def gone(*pids: int) -> None:
+    """Wait until none of the processes runs any more."""
+    while any(is_running(pid) for pid in pids):
+        await anyio.sleep(0.005)
