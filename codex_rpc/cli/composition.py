@@ -89,6 +89,10 @@ class Backends:
             max_bytes=config.history.max_bytes,
         )
 
+    def notifier(self, config: Config) -> Notifier:
+        """What starts the user's notify program."""
+        return Notifier(environ=self.environ, policy=config.shell_environment)
+
 
 def compose(overrides: Sequence[str]) -> Services:
     """Everything that core needs, for the `-c key=value` texts in `overrides`.
@@ -103,7 +107,6 @@ def compose(overrides: Sequence[str]) -> Services:
         store=RolloutStore(codex_home, version=__version__),
         configure=configurator,
         backends=Backends(codex_home, environ),
-        notifier=Notifier(environ=environ),
         clock=SystemClock(),
         new_session_id=lambda: SessionId(str(uuid.uuid4())),
         base_instructions=BASE_INSTRUCTIONS,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import frozen
 
-from codex_rpc.core.ports import Backends, Clock, Configurator, Notifier, RolloutStore
+from codex_rpc.core.ports import Backends, Clock, Configurator, RolloutStore
 from codex_rpc.protocol.ids import SessionId
 
 
@@ -17,7 +17,6 @@ class Services:
     store: RolloutStore
     configure: Configurator
     backends: Backends
-    notifier: Notifier
     clock: Clock
     new_session_id: Callable[[], SessionId]
     base_instructions: str

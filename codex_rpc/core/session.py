@@ -323,7 +323,8 @@ class Session:
             "last-assistant-message": turn.last_agent_message,
         }
         try:
-            await self.services.notifier.turn_ended(self.config.notify, payload)
+            notifier = self.services.backends.notifier(self.config)
+            await notifier.turn_ended(self.config.notify, payload)
         except OSError as exc:
             message = f"the notify program {self.config.notify[0]!r} could not be started: {exc}"
             await self.env.announce(SESSION_SUBMISSION, BackgroundEvent(message))

@@ -312,12 +312,14 @@ class World:
             def message_history(self, config: Config) -> FakeMessageHistory:
                 return world.history
 
+            def notifier(self, config: Config) -> FakeNotifier:
+                return world.notifier
+
         return SessionManager(
             Services(
                 store=self.store,  # type: ignore[arg-type]
                 configure=self.configure,
                 backends=Backends(),  # type: ignore[arg-type]
-                notifier=self.notifier,
                 clock=FakeClock(),
                 new_session_id=lambda: SessionId(f"session-{next(self.session_ids)}"),
                 base_instructions="be good",
