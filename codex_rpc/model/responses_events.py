@@ -1,0 +1,251 @@
+"""From the data of one Responses stream to model events.
+
+Owns what the event types mean and which of them count; everything unknown is passed over, for
+servers differ and grow. It does no I/O: it is fed the `data` of one server-sent event after
+the other, for one response.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+
+from codex_rpc.model.errors import Asked, interrupted, stream_error
+from codex_rpc.protocol.errors import ModelError, ModelRejected
+from codex_rpc.protocol.items import Item
+from codex_rpc.protocol.model import (
+    ItemDone,
+    ModelEvent,
+    ModelNotice,
+    ReasoningDelta,
+    ResponseCompleted,
+    TextDelta,
+    Usage,
+)
+
+Events = Sequence[ModelEvent]
+
+
+class ResponseEvents:
+    """Reads one response."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.completed = False
+        """Whether `ResponseCompleted` was among the events; nothing counts after it."""
+        self._asked = asked
+        self._ids = _ItemIds()
+        self._items_done = 0
+        self._handlers: dict[str, Callable[[dict[str, Any]], Events]] = {
+            "response.output_text.delta": self._on_text,
+            "response.reasoning_summary_text.delta": self._on_reasoning,
+            "response.output_item.added": self._on_added,
+            "response.output_item.done": self._on_done,
+            "response.completed": self._on_completed,
+            "response.incomplete": self._on_incomplete,
+            "response.failed": self._on_failed,
+            "error": self._on_error,
+        }
+
+    def read(self, data: str) -> Events:
+        """What `data` says, mostly one event or none.
+
+        Raises:
+            ModelError: the server says that the response has failed.
+        """
+        message = _parse(data)
+        if message is None:
+            return ()
+        kind = message.get("type", "error" if "error" in message else None)
+        handler = self._handlers.get(kind) if isinstance(kind, str) else None
+        return () if handler is None else handler(message)
+
+    # Deltas.
+
+    def _on_text(self, message: dict[str, Any]) -> Events:
+        delta = message.get("delta")
+        if not isinstance(delta, str) or not delta:
+            return ()
+        return (TextDelta(self._ids.of_delta(message, "message"), delta),)
+
+    def _on_reasoning(self, message: dict[str, Any]) -> Events:
+        delta = message.get("delta")
+        if not isinstance(delta, str) or not delta:
+            return ()
+        part = _count(message.get("summary_index")) or 0
+        return (ReasoningDelta(self._ids.of_delta(message, "reasoning"), part, delta),)
+
+    # Items.
+
+    def _on_added(self, message: dict[str, Any]) -> Events:
+        item = message.get("item")
+        if isinstance(item, dict):
+            self._ids.added(message, item)
+        return ()
+
+    def _on_done(self, message: dict[str, Any]) -> Events:
+        item = _item(message.get("item"))
+        if item is None:
+            return ()
+        self._items_done += 1
+        self._ids.done(item.kind)
+        return (ItemDone(item),)
+
+    # Ends.
+
+    def _on_completed(self, message: dict[str, Any]) -> Events:
+        response = message.get("response")
+        response = response if isinstance(response, dict) else {}
+        self.completed = True
+        events: list[ModelEvent] = []
+        output = response.get("output")
+        if self._items_done == 0 and isinstance(output, list):
+            # Some servers tell what the items are only here.
+            events += [ItemDone(item) for item in map(_item, output) if item is not None]
+        response_id = response.get("id")
+        events.append(
+            ResponseCompleted(
+                response_id if isinstance(response_id, str) else None,
+                _usage(response.get("usage")),
+            )
+        )
+        return events
+
+    def _on_incomplete(self, message: dict[str, Any]) -> Events:
+        response = message.get("response")
+        details = response.get("incomplete_details") if isinstance(response, dict) else None
+        reason = details.get("reason") if isinstance(details, dict) else None
+        if reason == "content_filter":
+            name = self._asked.provider.name
+            raise ModelRejected(f"{name} stopped the answer: its content filter objected")
+        said = "the answer was cut off"
+        if reason == "max_output_tokens":
+            said += ": it reached the largest number of output tokens"
+        return (ModelNotice(said), *self._on_completed(message))
+
+    def _on_failed(self, message: dict[str, Any]) -> Events:
+        response = message.get("response")
+        error = response.get("error") if isinstance(response, dict) else None
+        raise self._failure(error)
+
+    def _on_error(self, message: dict[str, Any]) -> Events:
+        raise self._failure(message.get("error") or message)
+
+    def _failure(self, error: object) -> ModelError:
+        if isinstance(error, dict):
+            return stream_error(error, self._asked)
+        if isinstance(error, str) and error:
+            return stream_error({"message": error}, self._asked)
+        return interrupted("the server says that the response failed, and not why")
+
+
+class _ItemIds:
+    """Gives each delta the id of the item that it belongs to, as the item's own event told it.
+
+    Servers differ in what they tell: deltas may carry the item's id, another one, or none, and
+    items and deltas may carry an index or not.
+    """
+
+    def __init__(self) -> None:
+        self._told: dict[str, str] = {}
+        """The ids of the items that were added, each under itself."""
+        self._aliases: dict[str, str] = {}
+        """The same, and what else deltas call the items of the moment."""
+        self._by_index: dict[int, str] = {}
+        self._open: dict[str, str] = {}
+        """The item of each type that was added last and is not done."""
+        self._done = 0
+
+    def added(self, message: dict[str, Any], item: dict[str, Any]) -> None:
+        item_id, kind = item.get("id"), item.get("type")
+        if not isinstance(item_id, str) or not item_id:
+            return
+        self._told[item_id] = item_id
+        self._aliases = dict(self._told)
+        index = _count(message.get("output_index"))
+        if index is not None:
+            self._by_index[index] = item_id
+        if isinstance(kind, str):
+            self._open[kind] = item_id
+
+    def done(self, kind: str) -> None:
+        self._done += 1
+        self._open.pop(kind, None)
+        self._aliases = dict(self._told)
+
+    def of_delta(self, message: dict[str, Any], kind: str) -> str:
+        """The item's id; never `""`."""
+        given = message.get("item_id")
+        if not isinstance(given, str):
+            given = ""
+        known = self._aliases.get(given)
+        if known is None:
+            known = self._find(given, _count(message.get("output_index")), kind)
+            if given:
+                self._aliases[given] = known
+        return known
+
+    def _find(self, given: str, index: int | None, kind: str) -> str:
+        if index is not None and self._by_index:
+            added = self._by_index.get(index)
+        else:
+            added = self._open.get(kind)
+        return added or given or f"item_{self._done if index is None else index}"
+
+
+def _parse(data: str) -> dict[str, Any] | None:
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        value = _parse_leniently(data)
+    return value if isinstance(value, dict) else None
+
+
+def _parse_leniently(data: str) -> object:
+    """`data` with lone surrogates replaced by U+FFFD; None if that is not what is wrong with it.
+
+    A server that cuts its text in the middle of a UTF-16 pair writes half of it as `\\ud83d`.
+    """
+    if "\\ud" not in data and "\\uD" not in data:
+        return None
+    try:
+        text = json.dumps(json.loads(data), ensure_ascii=False)
+        whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return orjson.loads(whole)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _item(value: object) -> Item | None:
+    if not isinstance(value, dict):
+        return None
+    try:
+        return Item.from_value(value)
+    except ValueError:
+        return None
+
+
+def _usage(value: object) -> Usage | None:
+    if not isinstance(value, dict):
+        return None
+    tokens_in, tokens_out = _count(value.get("input_tokens")), _count(value.get("output_tokens"))
+    if tokens_in is None or tokens_out is None:
+        return None
+    total = _count(value.get("total_tokens"))
+    return Usage(
+        input_tokens=tokens_in,
+        output_tokens=tokens_out,
+        total_tokens=tokens_in + tokens_out if total is None else total,
+        cached_input_tokens=_detail(value.get("input_tokens_details"), "cached_tokens"),
+        reasoning_output_tokens=_detail(value.get("output_tokens_details"), "reasoning_tokens"),
+    )
+
+
+def _detail(details: object, name: str) -> int | None:
+    return _count(details.get(name)) if isinstance(details, dict) else None
+
+
+def _count(value: object) -> int | None:
+    return value if type(value) is int and value >= 0 else None

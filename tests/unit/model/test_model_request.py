@@ -1,0 +1,167 @@
+"""The request's body and headers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from model_support import a_prompt, a_provider
+
+from codex_rpc import __version__
+from codex_rpc.model.request import CHUNK_BYTES, RequestBody, endpoint, headers, shown
+from codex_rpc.protocol.items import Item, text_message
+
+
+def chunks_of(body: RequestBody) -> list[bytes]:
+    async def collect() -> list[bytes]:
+        return [chunk async for chunk in body]
+
+    return anyio.run(collect)
+
+
+def parsed(**settings: Any) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(b"".join(chunks_of(RequestBody(a_prompt(**settings)))))
+    return body
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    texts=st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=6),
+    instructions=st.text(st.characters(exclude_categories=["Cs"])),
+    pad=st.integers(0, 3 * CHUNK_BYTES),
+)
+def test_the_streamed_body_is_the_json_of_the_prompt_and_as_long_as_it_says(
+    texts: list[str], instructions: str, pad: int
+) -> None:
+    items = [text_message(text) for text in [*texts, "x" * pad]]
+    body = RequestBody(a_prompt(items, instructions=instructions))
+    content = b"".join(chunks_of(body))
+    assert len(content) == body.length
+    value = json.loads(content)
+    assert value["input"] == [item.value() for item in items]
+    assert value["instructions"] == instructions
+
+
+def test_an_empty_conversation_is_an_empty_list() -> None:
+    body = RequestBody(a_prompt([]))
+    content = b"".join(chunks_of(body))
+    assert json.loads(content)["input"] == []
+    assert len(content) == body.length
+
+
+def test_items_are_sent_in_the_bytes_in_which_they_are_kept() -> None:
+    raw = b'{"type":"message" ,  "n":1.10,"u":"\\u00e9","big":123456789012345678901234567890}'
+    content = b"".join(chunks_of(RequestBody(a_prompt([Item(raw, "message")]))))
+    assert raw in content
+
+
+def test_a_large_body_comes_in_chunks_that_are_not_much_larger_than_64_kib() -> None:
+    items = [text_message("x" * 150) for _ in range(20_000)]
+    chunks = chunks_of(RequestBody(a_prompt(items)))
+    assert len(chunks) > 40
+    assert max(map(len, chunks)) < CHUNK_BYTES + 300
+
+
+def test_an_item_that_is_added_while_the_body_is_sent_is_not_sent() -> None:
+    items = [text_message("first")]
+    body = RequestBody(a_prompt(items))
+    items.append(text_message("second"))
+    content = b"".join(chunks_of(body))
+    assert len(content) == body.length
+    assert b"second" not in content
+
+
+def test_the_body_can_be_sent_twice() -> None:
+    body = RequestBody(a_prompt())
+    assert chunks_of(body) == chunks_of(body)
+
+
+def test_a_plain_request_has_exactly_these_members() -> None:
+    tool = {"type": "function", "name": "shell", "parameters": {}}
+    assert parsed(tools=[tool]) == {
+        "model": "gpt-5",
+        "instructions": "Be nice.",
+        "input": [text_message("hi").value()],
+        "tools": [tool],
+        "tool_choice": "auto",
+        "parallel_tool_calls": False,
+        "store": False,
+        "stream": True,
+        "include": ["reasoning.encrypted_content"],
+        "prompt_cache_key": "11111111-1111-4111-8111-111111111111",
+    }
+
+
+def test_a_stored_response_needs_no_encrypted_reasoning() -> None:
+    body = parsed(store=True, previous_response_id="resp_1")
+    assert (body["store"], body["include"], body["previous_response_id"]) == (True, [], "resp_1")
+
+
+@pytest.mark.parametrize(
+    ("effort", "summary", "reasoning"),
+    [
+        (None, None, None),
+        (None, "none", None),
+        ("high", None, {"effort": "high"}),
+        ("high", "none", {"effort": "high"}),
+        ("low", "auto", {"effort": "low", "summary": "auto"}),
+        (None, "auto", {"summary": "auto"}),
+    ],
+)
+def test_reasoning_is_asked_for_only_as_far_as_it_is_set(
+    effort: str | None, summary: str | None, reasoning: dict[str, str] | None
+) -> None:
+    assert parsed(effort=effort, summary=summary).get("reasoning") == reasoning
+
+
+def test_headers_carry_the_key_the_session_and_the_length() -> None:
+    prompt = a_prompt()
+    body = RequestBody(prompt)
+    assert headers(a_provider(), prompt, body) == {
+        b"accept": b"text/event-stream",
+        b"accept-encoding": b"identity",
+        b"authorization": b"Bearer sk-secret",
+        b"content-length": str(body.length).encode(),
+        b"content-type": b"application/json",
+        b"openai-beta": b"responses=experimental",
+        b"originator": b"codex-rpc",
+        b"session_id": b"11111111-1111-4111-8111-111111111111",
+        b"user-agent": f"codex-rpc/{__version__}".encode(),
+    }
+
+
+def test_without_a_key_there_is_no_authorization() -> None:
+    prompt = a_prompt()
+    sent = headers(a_provider(api_key=None), prompt, RequestBody(prompt))
+    assert b"authorization" not in sent
+
+
+def test_the_providers_headers_replace_ours_but_not_the_length() -> None:
+    prompt = a_prompt()
+    body = RequestBody(prompt)
+    mine = {"Authorization": "Token t", "X-More": "é", "Content-Length": "1"}
+    sent = headers(a_provider(http_headers=mine), prompt, body)
+    assert sent[b"authorization"] == b"Token t"
+    assert sent[b"x-more"] == "é".encode()
+    assert sent[b"content-length"] == str(body.length).encode()
+
+
+@pytest.mark.parametrize(
+    ("base_url", "query", "url"),
+    [
+        ("http://h/v1", {}, "http://h/v1/responses"),
+        ("http://h/v1/", {}, "http://h/v1/responses"),
+        ("http://h", {"a": "b c"}, "http://h/responses?a=b+c"),
+        ("https://h/o?v=1", {"w": "2"}, "https://h/o/responses?v=1&w=2"),
+    ],
+)
+def test_the_endpoint_is_below_the_base_url(base_url: str, query: dict[str, str], url: str) -> None:
+    assert endpoint(a_provider(base_url, query_params=query)) == url
+
+
+def test_an_address_is_shown_without_what_may_be_secret() -> None:
+    assert shown("https://user:pw@h:8443/v1?key=k") == "https://h:8443/v1"
