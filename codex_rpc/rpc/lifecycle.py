@@ -1,0 +1,150 @@
+"""The connection's states, from the first byte to the exit code.
+
+Owns `initialize` and `shutdown`, which methods exist in which state, and the order in which
+everything ends: requests settle, sessions close, what is left is written. Reads and writes
+nothing itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, get_args
+
+import anyio
+
+from codex_rpc.core.manager import SessionManager
+from codex_rpc.protocol.errors import UnknownMethod
+from codex_rpc.protocol.events import EventMsg
+from codex_rpc.protocol.ops import Op
+from codex_rpc.protocol.params import METHODS
+from codex_rpc.rpc.calls import Call, Calls
+from codex_rpc.rpc.dispatch import Listener, Method
+from codex_rpc.rpc.mapping import RequestRefused, ServerNotInitialized
+from codex_rpc.rpc.outbox import Outbox
+
+PROTOCOL_VERSION = 1
+
+GRACE_S = 1.0
+"""How long requests in flight may go on when the connection ends."""
+
+_LSP_PREFIXES = (
+    "$/",
+    "callHierarchy/",
+    "client/",
+    "codeAction/",
+    "codeLens/",
+    "completionItem/",
+    "documentLink/",
+    "inlayHint/",
+    "notebookDocument/",
+    "telemetry/",
+    "textDocument/",
+    "typeHierarchy/",
+    "window/",
+    "workspace/",
+    "workspaceSymbol/",
+)
+
+
+class Lifecycle:
+    """The state of one connection."""
+
+    def __init__(
+        self,
+        manager: SessionManager,
+        outbox: Outbox,
+        calls: Calls,
+        methods: Mapping[str, Method],
+        *,
+        version: str,
+    ) -> None:
+        self._manager = manager
+        self._outbox = outbox
+        self._calls = calls
+        self._version = version
+        self._methods = {
+            **methods,
+            "initialize": Method(self.on_initialize),
+            "shutdown": Method(self.on_shutdown, ends_sessions=True),
+        }
+        self._initialized = False
+        self._shut_down = False
+        self._ending = anyio.Lock()
+        self.exit_requested = False
+        """Whether `exit` has come: nothing after it counts."""
+        self.unsaved = 0
+        """How many records could not be saved when the sessions were closed."""
+
+    @property
+    def listeners(self) -> dict[str, Listener]:
+        """What is done on which notification; all others are ignored."""
+        return {"exit": self.on_exit, "$/cancelRequest": self.on_cancel_request}
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 1 if records are lost or `exit` came without `shutdown`."""
+        return int(self.unsaved > 0 or (self.exit_requested and not self._shut_down))
+
+    def admit(self, name: str) -> Method:
+        """The method of a request that has just arrived, and the change of state it brings.
+
+        Raises:
+            RequestRefused, ServerNotInitialized, UnknownMethod
+        """
+        if self._shut_down:
+            raise RequestRefused("the server was shut down; the only thing left is `exit`")
+        method = self._methods.get(name)
+        if method is None:
+            if name.startswith(_LSP_PREFIXES) and not self._initialized:
+                raise ServerNotInitialized(f"{_shown(name)} needs `initialize` first")
+            raise UnknownMethod(f"there is no method {_shown(name)}")
+        if name == "initialize":
+            if self._initialized:
+                raise RequestRefused("`initialize` was sent before")
+            self._initialized = True
+        elif name == "shutdown":
+            self._shut_down = True
+        return method
+
+    async def on_initialize(self, _params: dict[str, Any], _call: Call) -> dict[str, Any]:
+        codex = {
+            "protocolVersion": PROTOCOL_VERSION,
+            "methods": list(METHODS),
+            "ops": [op.type for op in get_args(Op)],
+            "events": [msg.type for msg in get_args(EventMsg)],
+            "providers": list(self._manager.providers),
+        }
+        return {
+            "capabilities": {"experimental": {"codex": codex}},
+            "serverInfo": {"name": "codex-rpc", "version": self._version},
+        }
+
+    async def on_shutdown(self, _params: dict[str, Any], _call: Call) -> None:
+        await self.end_sessions()
+        await self._outbox.all_ended()
+
+    def on_exit(self, _params: dict[str, Any]) -> None:
+        self.exit_requested = True
+
+    def on_cancel_request(self, params: dict[str, Any]) -> None:
+        id_ = params.get("id")
+        if isinstance(id_, int | str) and not isinstance(id_, bool):
+            self._calls.cancel(id_)
+
+    async def end_sessions(self) -> None:
+        """Let requests settle, cancel those that do not, and close every session.
+
+        A request that opens a session is settled before the sessions are closed, so that none
+        is left over. Idempotent; a second caller waits for the first.
+        """
+        async with self._ending:
+            with anyio.move_on_after(0 if self._outbox.finished else GRACE_S):
+                await self._calls.all_settled(but_ending=True)
+            self._calls.cancel_all(but_ending=True)
+            await self._calls.all_settled(but_ending=True)
+            self.unsaved += await self._manager.close_all()
+
+
+def _shown(name: str) -> str:
+    """A method's name, cut to what a person can read."""
+    return f"`{name}`" if len(name) <= 80 else f"`{name[:80]}…`"
