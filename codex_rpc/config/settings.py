@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from attrs import field, frozen
+from attrs import field
 
+from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.policy import ApprovalPolicy, SandboxPolicy
 
 WireApi = Literal["responses", "chat"]

@@ -75,6 +75,12 @@ class Gate:
         self._room[lane] += 1
         self._admit()
 
+    def open(self) -> None:
+        """Let everybody in: nothing is taken any more, and whoever waits has to hear of it."""
+        for lane in self._room:
+            self._room[lane] += len(self._line)
+        self._admit()
+
     def _admit(self) -> None:
         while self._line and self._room[self._line[0][0]] > 0:
             lane, turn = self._line.popleft()

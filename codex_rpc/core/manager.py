@@ -183,7 +183,8 @@ class SessionManager:
         self, ref: SessionRef, cwd: Path | None, overrides: SessionOverrides
     ) -> Opened:
         async with self._resuming:
-            live = self._find_live(ref)
+            while (live := self._find_live(ref)) is not None and live.closing is not None:
+                await live.closing.wait()
             if live is not None:
                 return self._again(live, cwd, overrides)
             fsync = (await self._load(cwd or Path("/"), overrides)).history.fsync
@@ -327,6 +328,8 @@ class SessionManager:
         finally:
             del self._live[session.id]
             self._closed.add(session.id)
+            if session.closing is not None:
+                session.closing.set()
 
     # Live sessions.
 

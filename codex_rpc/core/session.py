@@ -94,7 +94,8 @@ class Session:
     """An interrupt came between an input that starts a turn and the turn."""
     _slot: anyio.Lock = field(factory=anyio.Lock, init=False)
     """Held while a turn or a change of context is under way."""
-    _closing: bool = field(default=False, init=False)
+    closing: anyio.Event | None = field(default=None, init=False)
+    """Set while the session closes; fires when it has ended, or stays open after all."""
     _closed: bool = field(default=False, init=False)
 
     @property
@@ -160,7 +161,7 @@ class Session:
             raise request.failure
 
     def _ensure_open(self) -> None:
-        if self._closing or self._closed:
+        if self.closing is not None or self._closed:
             raise SessionClosed(f"session {self.id} is closed; resume it to go on")
 
     def _claim_id(self, submission_id: str | None) -> SubmissionId:
@@ -223,7 +224,7 @@ class Session:
                 self.env.inbox.put(submission)
 
     async def _try_close(self, submission: Submission) -> bool:
-        self._closing = True
+        self.closing = anyio.Event()
         if self._turn is not None:
             self._turn.stop("shutdown")
         request = submission.op
@@ -232,7 +233,8 @@ class Session:
             try:
                 await self.env.recorder.close(discard=discard)
             except RolloutWriteFailed as exc:
-                self._closing = False
+                self.closing.set()
+                self.closing = None
                 if isinstance(request, CloseRequest):
                     request.fail(exc)
                 else:
@@ -242,7 +244,8 @@ class Session:
         return True
 
     async def _end(self, last: Submission | None) -> None:
-        self._closing = self._closed = True
+        self._closed = True
+        self.env.gate.open()
         if last is None:
             # Cancelled from outside, or a bug: save what can be saved before going down.
             await self.env.recorder.close(discard=True)
@@ -269,7 +272,7 @@ class Session:
             await self.env.inbox.wait()
             await self.events.wait_for_room()
             async with self._slot:
-                submission = None if self._closing else self.env.inbox.take()
+                submission = None if self.closing is not None else self.env.inbox.take()
                 if submission is not None:
                     self.env.gate.leave("turn")
                     await self._do(submission)

@@ -13,7 +13,7 @@
     |  |- ModelUnreachable    no connection
     |  |- StreamInterrupted   the stream ended, idled or failed before `response.completed`
     |  |- RateLimited         429, or a quota said in the body
-    |  |- ServerFailed        5xx
+    |  |- ServerFailed        5xx, 408, 409, 425
     |  |- ModelRejected       any other refusal of the request (`status`)
     |  |- ContextFull         the prompt is larger than the model's window
     |  `- PreviousResponseUnknown   the server no longer knows `previous_response_id`
@@ -143,7 +143,7 @@ class RateLimited(ModelError):
 
 
 class ServerFailed(ModelError):
-    """Raised when the server answers with a 5xx status."""
+    """Raised when the server answers with a 5xx status, or with 408, 409 or 425."""
 
     retryable = True
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from attrs import field, frozen
+from attrs import field
 
+from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import SubmissionId
 
 AbortReason = Literal["interrupted", "abort", "shutdown", "taken_over"]

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from attrs import frozen
 
+from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import CallId
 
 CALL_OUTPUT_KINDS = {

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from attrs import frozen
-
+from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import SessionId
 from codex_rpc.protocol.items import Item
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from attrs import field, frozen
+from attrs import field
 
 from codex_rpc.protocol.errors import Mismatch
+from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.policy import ApprovalPolicy, Decision, SandboxPolicy
 
 

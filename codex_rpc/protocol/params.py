@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from attrs import frozen
-
+from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ops import Op
 from codex_rpc.protocol.policy import ApprovalPolicy, SandboxPolicy
 from codex_rpc.protocol.records import ReadPage, SessionPage

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from attrs import frozen
+from codex_rpc.protocol.frozen import frozen
 
 ApprovalPolicy = Literal["untrusted", "on-failure", "on-request", "never"]
 """Who is asked before a command runs.

@@ -11,8 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from attrs import field, frozen
+from attrs import field
 
+from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import SessionId, SubmissionId
 from codex_rpc.protocol.items import Item
 from codex_rpc.protocol.policy import ApprovalPolicy, SandboxPolicy

@@ -6,9 +6,8 @@ from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, Protocol
 
-from attrs import frozen
-
 from codex_rpc.protocol.events import ApprovalRequest, EventMsg
+from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.policy import ApprovalPolicy, Decision, SandboxPolicy
 
 

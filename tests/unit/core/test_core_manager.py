@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 from attrs import evolve
 from support.driving import as_text, next_of, says, until_closing
@@ -230,6 +231,21 @@ async def test_a_closed_session_is_known_as_closed_until_it_is_resumed(
     world.store.keep(session_id, [text_message("x")])
     await manager.resume(ResumeParams(session_id=session_id))
     assert manager.session(session_id).id == session_id
+
+
+async def test_resuming_a_session_that_is_closing_waits_for_its_end(
+    world: World, manager: SessionManager
+) -> None:
+    opened = await manager.configure(ConfigureParams(cwd="/"))
+    session_id = opened.session.id
+    world.store.keep(session_id, [text_message("x")])
+    async with anyio.create_task_group() as tg:
+        tg.start_soon(manager.close, session_id)
+        while opened.session.closing is None:
+            await anyio.lowlevel.checkpoint()
+        again = await manager.resume(ResumeParams(session_id=session_id))
+    assert again.session is not opened.session
+    assert not resumed(again.result).already_live
 
 
 async def test_sessions_run_side_by_side(world: World, manager: SessionManager) -> None:

@@ -618,6 +618,37 @@ async def test_too_many_inputs_make_the_answers_wait_but_not_an_interrupt(
     assert taken == ["first", *(f"i{n}" for n in range(64)), "late"]
 
 
+async def test_a_submission_that_waits_for_room_hears_that_the_session_is_closed(
+    world: World, session: Session
+) -> None:
+    streaming = anyio.Event()
+
+    async def hang() -> None:
+        streaming.set()
+        await anyio.sleep_forever()
+
+    world.model.responses = [[hang]]
+    await session.submit(says("first"))
+    with anyio.fail_after(5):
+        await streaming.wait()
+    for n in range(64):
+        await session.submit(says(str(n)))
+    refused: list[str] = []
+
+    async def one_more() -> None:
+        try:
+            await session.submit(says("late"))
+        except SessionClosed as exc:
+            refused.append(exc.message)
+
+    async with anyio.create_task_group() as tg:
+        for _ in range(3):
+            tg.start_soon(one_more)
+        await anyio.wait_all_tasks_blocked()
+        await session.submit(ops.Shutdown())
+    assert len(refused) == 3
+
+
 async def test_compaction_says_that_it_is_not_there_yet_and_closes_no_turn(
     session: Session,
 ) -> None:
