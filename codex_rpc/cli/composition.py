@@ -12,8 +12,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from attrs import frozen
-
 from codex_rpc import __version__
 from codex_rpc.config.cli_overrides import Override, parse_override
 from codex_rpc.config.loader import load_config, resolve_codex_home
@@ -24,6 +22,7 @@ from codex_rpc.core.services import Services
 from codex_rpc.model.instructions import BASE_INSTRUCTIONS
 from codex_rpc.model.registry import make_model
 from codex_rpc.protocol.errors import ConfigError
+from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import SessionId
 from codex_rpc.protocol.params import SessionOverrides
 from codex_rpc.rollout.message_history import MessageHistory as MessageHistoryFile

@@ -11,11 +11,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field
 
 from codex_rpc.config.keys import ROOT
 from codex_rpc.config.schema import Source, check, dotted
 from codex_rpc.protocol.errors import ConfigError
+from codex_rpc.protocol.frozen import frozen
 
 FLAG_SOURCE = Source(label="-c", is_flag=True)
 

@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field
 
 from codex_rpc.config.cli_overrides import FLAG_SOURCE, Override, nested, parse_key, with_value
 from codex_rpc.config.keys import ROOT
 from codex_rpc.config.schema import Source, UnknownKey, check, warnings_for
 from codex_rpc.protocol.errors import ConfigError
+from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.params import SessionOverrides
 
 _PARAMETERS = Source(label="session parameters")

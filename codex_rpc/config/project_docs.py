@@ -11,7 +11,7 @@ import os
 import stat
 from pathlib import Path
 
-from attrs import frozen
+from codex_rpc.protocol.frozen import frozen
 
 FILE_NAME = "AGENTS.md"
 DEFAULT_MAX_BYTES = 32 * 1024

@@ -12,9 +12,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field
 
 from codex_rpc.protocol.errors import ConfigError
+from codex_rpc.protocol.frozen import frozen
 
 Key = tuple[str | int, ...]
 """Where a value is: names of tables and keys, and indexes into arrays."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from attrs import frozen
-
 from codex_rpc.core.surroundings import Surroundings
 from codex_rpc.protocol.events import ApprovalRequest, EventMsg
+from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import CallId, SubmissionId
 from codex_rpc.protocol.items import Item
 from codex_rpc.protocol.policy import Decision

@@ -10,9 +10,10 @@ from collections import deque
 from typing import Literal
 
 import anyio
-from attrs import define, field, frozen
+from attrs import define, field
 
 from codex_rpc.protocol.errors import RolloutWriteFailed
+from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import SubmissionId
 from codex_rpc.protocol.ops import Op, UserInput
 

@@ -15,7 +15,7 @@ from typing import Self
 
 import anyio
 import anyio.to_thread
-from attrs import asdict, fields, frozen
+from attrs import asdict, fields
 
 from codex_rpc.config.settings import Config
 from codex_rpc.core.approvals import Approvals
@@ -44,6 +44,7 @@ from codex_rpc.protocol.errors import (
     SessionNotFound,
 )
 from codex_rpc.protocol.events import EventMsg, SessionConfigured
+from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import SESSION_SUBMISSION, SessionId
 from codex_rpc.protocol.items import call_output
 from codex_rpc.protocol.params import (

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from attrs import frozen
-
 from codex_rpc.core.ports import Backends, Clock, Configurator, RolloutStore
+from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import SessionId
 
 

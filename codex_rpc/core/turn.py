@@ -15,7 +15,7 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
-from attrs import define, field, frozen
+from attrs import define, field
 
 from codex_rpc.core.calls import CallHost
 from codex_rpc.core.inbox import Submission
@@ -39,6 +39,7 @@ from codex_rpc.protocol.events import (
     TurnAborted,
     UserMessage,
 )
+from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import CallId, SubmissionId
 from codex_rpc.protocol.items import Item, call_output, user_message
 from codex_rpc.protocol.model import (

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from attrs import frozen
 
 from codex_rpc.config.settings import Provider
 from codex_rpc.model.delays import delay_s
@@ -29,6 +28,7 @@ from codex_rpc.protocol.errors import (
     ServerFailed,
     StreamInterrupted,
 )
+from codex_rpc.protocol.frozen import frozen
 
 MAX_QUOTED_CHARS = 500
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import frozen
-
 from codex_rpc.protocol.errors import (
     ContextFull,
     ModelError,
@@ -19,6 +17,7 @@ from codex_rpc.protocol.errors import (
     ServerFailed,
     StreamInterrupted,
 )
+from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.model import Usage
 
 ERRORS: dict[str, type[ModelError]] = {

@@ -51,7 +51,6 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from attrs import frozen
 
 from codex_rpc.config.keys import COUNT, FLAG, POSITIVE, TEXT
 from codex_rpc.config.schema import Key, Leaf, Node, Source, Table, check
@@ -67,6 +66,7 @@ from codex_rpc.model.script import (
     Text,
 )
 from codex_rpc.protocol.errors import ConfigError
+from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.model import Usage
 
 DEFAULT_CHUNK = 12

@@ -15,10 +15,10 @@ from typing import Any
 
 import anyio.lowlevel
 from anyio.abc import TaskGroup
-from attrs import frozen
 
 from codex_rpc.protocol.converter import structure, unstructure
 from codex_rpc.protocol.errors import CodexError, InvalidParams, ProtocolError
+from codex_rpc.protocol.frozen import frozen
 from codex_rpc.rpc import mapping, messages
 from codex_rpc.rpc.calls import Call, Calls
 from codex_rpc.rpc.framing import Frame, FramingFault

@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Protocol
 
-from attrs import define, field, frozen
+from attrs import define, field
+
+from codex_rpc.protocol.frozen import frozen
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600

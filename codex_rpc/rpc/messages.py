@@ -10,8 +10,8 @@ import json
 from typing import Any
 
 import orjson
-from attrs import frozen
 
+from codex_rpc.protocol.frozen import frozen
 from codex_rpc.rpc.framing import INVALID_REQUEST, PARSE_ERROR, Frame
 
 RequestId = int | str

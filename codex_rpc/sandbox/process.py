@@ -18,8 +18,8 @@ from pathlib import Path
 import anyio
 import anyio.abc
 import anyio.lowlevel
-from attrs import frozen
 
+from codex_rpc.protocol.frozen import frozen
 from codex_rpc.sandbox.pipes import STREAMS, OutputPipe, Stream, StreamPipe, output_pipe
 from codex_rpc.sandbox.tree import ProcessTree, spawn_options
 

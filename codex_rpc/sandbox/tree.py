@@ -20,7 +20,7 @@ import subprocess
 import sys
 from typing import Any
 
-from attrs import frozen
+from codex_rpc.protocol.frozen import frozen
 
 _HAS_PROC = sys.platform == "linux" and os.path.exists("/proc/self/stat")  # noqa: PTH110
 

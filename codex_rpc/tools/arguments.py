@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
 import orjson
-from attrs import field, frozen
+from attrs import field
 
 from codex_rpc.protocol.converter import structure
 from codex_rpc.protocol.errors import BadArguments, InvalidParams
+from codex_rpc.protocol.frozen import frozen
 
 DEFAULT_TIMEOUT_MS = 10_000
 

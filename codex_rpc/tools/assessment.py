@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from attrs import frozen
-
 from codex_rpc.protocol.errors import SandboxUnavailable
+from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.policy import ApprovalPolicy, SandboxPolicy
 from codex_rpc.sandbox.means import confine
 

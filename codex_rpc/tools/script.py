@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from codex_rpc.protocol.frozen import frozen
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser

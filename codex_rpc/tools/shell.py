@@ -16,7 +16,6 @@ from pathlib import Path
 
 import anyio
 import orjson
-from attrs import frozen
 
 from codex_rpc.config.settings import Config
 from codex_rpc.protocol.events import (
@@ -25,6 +24,7 @@ from codex_rpc.protocol.events import (
     ExecCommandBegin,
     ExecCommandEnd,
 )
+from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import CallId
 from codex_rpc.protocol.items import Item
 from codex_rpc.protocol.tools import ToolHost, ToolOutcome
