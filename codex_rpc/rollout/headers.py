@@ -1,0 +1,111 @@
+"""The first line of a session file: who wrote it, in which layout, and which session it is.
+
+Strict: a file whose first line is not understood is no session file.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from codex_rpc.protocol.errors import RolloutCorrupt, RolloutNewer
+from codex_rpc.protocol.frozen import frozen
+from codex_rpc.protocol.ids import SessionId
+from codex_rpc.protocol.records import FORMAT
+from codex_rpc.rollout.lines import first_line, object_in
+from codex_rpc.rollout.paths import session_id_of, text_of
+
+
+@frozen(kw_only=True)
+class FileHeader:
+    """What the first line says."""
+
+    session_id: SessionId
+    created_at: datetime | None
+    """None: it does not say it in a form that is understood."""
+    origin: Literal["codex-rpc", "codex"]
+    format: int | None = None
+    """None: not written by this project, whatever it says of state."""
+    enveloped: bool = False
+    """Every line is `{"timestamp", "type", "payload"}`, as today's Codex CLI writes them."""
+    cwd: str | None = None
+    model_provider: str | None = None
+
+
+def read_header(fd: int, path: Path) -> FileHeader:
+    """The header of an open file.
+
+    Raises:
+        RolloutNewer: its format is newer than what this program reads.
+        RolloutCorrupt: it has none, or is empty.
+    """
+    line = first_line(fd)
+    if not line.strip():
+        raise RolloutCorrupt(text_of(path), "it is empty or begins with an empty line", line_no=1)
+    value = object_in(line)
+    if value is not None:
+        _refuse_newer(value, path)
+        header = _enveloped(value) if value.get("type") == "session_meta" else _plain(value)
+        if header is not None:
+            return header
+    raise RolloutCorrupt(text_of(path), "its first line is no session header", line_no=1)
+
+
+def moment_of(value: Any) -> datetime | None:
+    """The moment that an ISO 8601 text names, in UTC; without a zone it is taken for UTC."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def string_in(value: dict[str, Any], name: str) -> str | None:
+    """The member `name` if it is a text that says something."""
+    member = value.get(name)
+    return member if isinstance(member, str) and member else None
+
+
+def _refuse_newer(value: dict[str, Any], path: Path) -> None:
+    number = value.get("format")
+    if isinstance(number, int) and number > FORMAT:
+        reason = f"it has format {number} and this program reads up to {FORMAT}; upgrade codex-rpc"
+        raise RolloutNewer(text_of(path), reason, line_no=1)
+
+
+def _plain(value: dict[str, Any]) -> FileHeader | None:
+    session_id = session_id_of(value.get("id"))
+    number = value.get("format")
+    if session_id is None or not isinstance(value.get("timestamp"), str):
+        return None
+    if "type" in value or "record_type" in value:
+        return None
+    if "format" in value and (type(number) is not int or number < 1):
+        return None
+    return FileHeader(
+        session_id=session_id,
+        created_at=moment_of(value["timestamp"]),
+        origin="codex" if number is None else "codex-rpc",
+        format=number,
+        cwd=string_in(value, "cwd"),
+    )
+
+
+def _enveloped(value: dict[str, Any]) -> FileHeader | None:
+    payload = value.get("payload")
+    if not isinstance(payload, dict):
+        return None
+    session_id = session_id_of(payload.get("id"))
+    if session_id is None:
+        return None
+    return FileHeader(
+        session_id=session_id,
+        created_at=moment_of(payload.get("timestamp")) or moment_of(value.get("timestamp")),
+        origin="codex",
+        enveloped=True,
+        cwd=string_in(payload, "cwd"),
+        model_provider=string_in(payload, "model_provider"),
+    )
