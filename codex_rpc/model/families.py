@@ -26,3 +26,11 @@ def context_window(model: str) -> int | None:
     name = model.rsplit("/", 1)[-1].lower()
     known = [prefix for prefix in _CONTEXT_WINDOWS if name.startswith(prefix)]
     return _CONTEXT_WINDOWS[max(known, key=len)] if known else None
+
+
+_WITHOUT_REASONING = ("gpt-4", "gpt-3.5")
+
+
+def may_reason(model: str) -> bool:
+    """Whether reasoning may be asked for: false where the family is known to refuse that."""
+    return not model.rsplit("/", 1)[-1].lower().startswith(_WITHOUT_REASONING)

@@ -15,6 +15,7 @@ import orjson
 
 from codex_rpc import __version__
 from codex_rpc.config.settings import Provider
+from codex_rpc.model.families import may_reason
 from codex_rpc.protocol.model import Prompt
 
 CHUNK_BYTES = 64 * 1024
@@ -62,12 +63,14 @@ def _options(prompt: Prompt) -> dict[str, Any]:
     summary = None if prompt.summary == "none" else prompt.summary
     reasoning = {"effort": prompt.effort, "summary": summary}
     reasoning = {key: value for key, value in reasoning.items() if value is not None}
-    if reasoning:
+    reasons = may_reason(prompt.model)
+    if reasoning and reasons:
         options["reasoning"] = reasoning
     options["store"] = prompt.store
     options["stream"] = True
     # Without the server's copy, its own reasoning comes back to it only through us.
-    options["include"] = [] if prompt.store else ["reasoning.encrypted_content"]
+    keeps_reasoning = prompt.store or not reasons
+    options["include"] = [] if keeps_reasoning else ["reasoning.encrypted_content"]
     if prompt.previous_response_id is not None:
         options["previous_response_id"] = prompt.previous_response_id
     options["prompt_cache_key"] = prompt.session_id

@@ -165,3 +165,13 @@ def test_the_endpoint_is_below_the_base_url(base_url: str, query: dict[str, str]
 
 def test_an_address_is_shown_without_what_may_be_secret() -> None:
     assert shown("https://user:pw@h:8443/v1?key=k") == "https://h:8443/v1"
+
+
+@pytest.mark.parametrize(
+    ("model", "asked"),
+    [("gpt-5", True), ("o3", True), ("local", True), ("gpt-4.1", False), ("openai/gpt-4o", False)],
+)
+def test_reasoning_is_not_asked_of_families_that_refuse_it(model: str, asked: bool) -> None:
+    value = parsed(model=model, effort="high", store=False)
+    assert ("reasoning" in value) is asked
+    assert ("reasoning.encrypted_content" in value["include"]) is asked
