@@ -15,41 +15,38 @@ from typing import Self
 
 import anyio
 import anyio.to_thread
-from attrs import asdict, fields
+from attrs import asdict
 
 from codex_rpc.config.settings import Config
-from codex_rpc.core.approvals import Approvals
-from codex_rpc.core.events import EventQueue
 from codex_rpc.core.history import History
-from codex_rpc.core.inbox import Gate, Mailbox
-from codex_rpc.core.ports import ModelClient, RolloutLog, ToolBox
+from codex_rpc.core.opening import (
+    Opened,
+    absolute_path,
+    construct,
+    describe,
+    overrides_of,
+    saved_directory,
+)
+from codex_rpc.core.ports import RolloutLog
 from codex_rpc.core.reconfiguration import (
-    context_of,
     existing_directory,
     is_empty,
     with_saved_model,
     with_stricter_policies,
 )
-from codex_rpc.core.recorder import Recorder
 from codex_rpc.core.services import Services
 from codex_rpc.core.session import Session
-from codex_rpc.core.surroundings import Surroundings
 from codex_rpc.protocol.converter import utc_text
 from codex_rpc.protocol.errors import (
-    InvalidParams,
     InvalidState,
     RolloutInUse,
     RolloutWriteFailed,
     SessionClosed,
     SessionNotFound,
 )
-from codex_rpc.protocol.events import EventMsg, SessionConfigured
-from codex_rpc.protocol.frozen import frozen
-from codex_rpc.protocol.ids import SESSION_SUBMISSION, SessionId
 from codex_rpc.protocol.items import call_output
 from codex_rpc.protocol.params import (
     ConfigureParams,
-    ConfigureResult,
     ListParams,
     ReadParams,
     ResumeParams,
@@ -67,14 +64,6 @@ from codex_rpc.protocol.records import (
 )
 
 INTERRUPTED_OUTPUT = "aborted"
-
-
-@frozen
-class Opened:
-    """A session and what is said about it to whoever opened it."""
-
-    session: Session
-    result: ConfigureResult
 
 
 class SessionManager:
@@ -118,9 +107,9 @@ class SessionManager:
             InvalidParams, ConfigError, RolloutError
         """
         cwd = existing_directory(params.cwd, "cwd")
-        overrides = _overrides(params)
+        overrides = overrides_of(params)
         if params.resume_path is not None:
-            ref = SessionRef(path=_absolute(params.resume_path, "resumePath"))
+            ref = SessionRef(path=absolute_path(params.resume_path, "resumePath"))
             return await self._resume(ref, cwd, overrides)
         config = await self._load(cwd, overrides)
         if config.experimental_resume is not None and not self._experimental_resume_done:
@@ -138,12 +127,12 @@ class SessionManager:
         """
         ref = SessionRef(
             session_id=params.session_id,
-            path=_absolute(params.path, "path") if params.path is not None else None,
+            path=absolute_path(params.path, "path") if params.path is not None else None,
             last=bool(params.last),
             cwd=params.cwd if params.last else None,
         )
         cwd = existing_directory(params.cwd, "cwd") if params.cwd is not None else None
-        return await self._resume(ref, cwd, _overrides(params))
+        return await self._resume(ref, cwd, overrides_of(params))
 
     async def _load(self, cwd: Path, overrides: SessionOverrides) -> Config:
         return await anyio.to_thread.run_sync(
@@ -173,12 +162,20 @@ class SessionManager:
         )
         log = await self._services.store.create(header, [context], fsync=config.history.fsync)
         # From here to the answer nothing waits, so a cancellation cannot leave half of it.
-        session = self._construct(
-            session_id, History(), log, config, overrides, model, tools, (log_id, entry_count)
+        session = construct(
+            self._services,
+            session_id,
+            History(),
+            log,
+            config,
+            overrides,
+            model,
+            tools,
+            (log_id, entry_count),
         )
         session.env.recorded_context = session.env.context
         self._go_live(session)
-        return Opened(session, _describe(session, resumed=False))
+        return Opened(session, describe(session, resumed=False))
 
     async def _resume(
         self, ref: SessionRef, cwd: Path | None, overrides: SessionOverrides
@@ -218,7 +215,7 @@ class SessionManager:
                 "is to be changed (use the op configure_session or override_turn_context)"
             )
         session.announce_again()
-        described = _describe(session, resumed=True)
+        described = describe(session, resumed=True)
         result = ResumeResult(
             **asdict(described, recurse=False),
             updated_at=utc_text(self._services.clock.now()),
@@ -236,7 +233,7 @@ class SessionManager:
     ) -> Opened:
         if saved.session_id in self._live:
             raise InvalidState(f"session {saved.session_id} is live here from another file")
-        cwd = cwd or _saved_cwd(saved)
+        cwd = cwd or saved_directory(saved)
         base = await self._load(cwd, overrides)
         told, warnings = with_saved_model(overrides, saved.context, base.providers)
         config = await self._load(cwd, told)
@@ -252,8 +249,8 @@ class SessionManager:
             used_call_ids=saved.used_call_ids,
         )
         counts = await self._services.backends.message_history(config).stat()
-        session = self._construct(
-            saved.session_id, history, log, config, told, model, tools, counts
+        session = construct(
+            self._services, saved.session_id, history, log, config, told, model, tools, counts
         )
         answers = [call_output(call, INTERRUPTED_OUTPUT) for call in history.open_calls()]
         for answer in answers:
@@ -263,61 +260,11 @@ class SessionManager:
         self._closed.discard(saved.session_id)
         self._go_live(session)
         result = ResumeResult(
-            **asdict(_describe(session, resumed=True), recurse=False),
+            **asdict(describe(session, resumed=True), recurse=False),
             updated_at=utc_text(saved.updated_at),
             warnings=warnings,
         )
         return Opened(session, result)
-
-    def _construct(
-        self,
-        session_id: SessionId,
-        history: History,
-        log: RolloutLog,
-        config: Config,
-        overrides: SessionOverrides,
-        model: ModelClient,
-        tools: ToolBox,
-        message_history_counts: tuple[int, int],
-    ) -> Session:
-        events = EventQueue()
-
-        def announce(msg: EventMsg) -> None:
-            env.announce_now(SESSION_SUBMISSION, msg)
-
-        env = Surroundings(
-            session_id=session_id,
-            history=history,
-            recorder=Recorder(log, announce),
-            events=events,
-            approvals=Approvals(),
-            inbox=Mailbox(),
-            gate=Gate(),
-            model=model,
-            tools=tools,
-            clock=self._services.clock,
-            instructions=config.base_instructions or self._services.base_instructions,
-            user_instructions=config.user_instructions,
-            context=context_of(config),
-            model_provider=config.provider.id,
-        )
-        log_id, entry_count = message_history_counts
-        configured = SessionConfigured(
-            session_id=session_id,
-            model=config.model,
-            history_log_id=log_id,
-            history_entry_count=entry_count,
-            rollout_path=str(log.path),
-            sandbox=tools.sandbox_means,
-        )
-        return Session(
-            env=env,
-            config=config,
-            overrides=overrides,
-            services=self._services,
-            message_history=self._services.backends.message_history(config),
-            configured=configured,
-        )
 
     def _go_live(self, session: Session) -> None:
         self._live[session.id] = session
@@ -393,54 +340,10 @@ class SessionManager:
 
     async def read(self, params: ReadParams) -> ReadPage:
         """A page of one session's items."""
-        path = _absolute(params.path, "path") if params.path is not None else None
+        path = absolute_path(params.path, "path") if params.path is not None else None
         return await self._services.store.read(
             SessionRef(session_id=params.session_id, path=path),
             cursor=params.cursor,
             limit=params.limit,
             direction=params.direction,
         )
-
-
-def _overrides(params: SessionOverrides) -> SessionOverrides:
-    """Only what every way of opening has in common."""
-    return SessionOverrides(**{a.name: getattr(params, a.name) for a in fields(SessionOverrides)})
-
-
-def _absolute(path: str, at: str) -> str:
-    if not Path(path).is_absolute():
-        raise InvalidParams(at, "an absolute path")
-    return path
-
-
-def _saved_cwd(saved: SavedSession) -> Path:
-    if saved.context.cwd is None:
-        raise InvalidParams(
-            "cwd", "a directory", "cwd: the file does not say where the session ran; give one"
-        )
-    cwd = Path(saved.context.cwd)
-    if not cwd.is_dir():
-        raise InvalidParams(
-            "cwd",
-            "a directory",
-            f"cwd: the session ran in {cwd}, which does not exist any more; give another one",
-        )
-    return cwd
-
-
-def _describe(session: Session, *, resumed: bool) -> ConfigureResult:
-    context, configured = session.env.context, session.configured
-    return ConfigureResult(
-        session_id=session.id,
-        model=context.model,
-        model_provider=session.env.model_provider,
-        cwd=str(context.cwd),
-        approval_policy=context.approval_policy,
-        sandbox_policy=context.sandbox_policy,
-        sandbox=session.env.tools.sandbox_means,
-        rollout_path=configured.rollout_path,
-        history_log_id=configured.history_log_id,
-        history_entry_count=configured.history_entry_count,
-        resumed=resumed,
-        item_count=len(session.env.history),
-    )

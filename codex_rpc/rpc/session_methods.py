@@ -10,7 +10,8 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from codex_rpc.core.manager import Opened, SessionManager
+from codex_rpc.core.manager import SessionManager
+from codex_rpc.core.opening import Opened
 from codex_rpc.protocol.errors import InvalidParams
 from codex_rpc.protocol.params import (
     METHODS,
