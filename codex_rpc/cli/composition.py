@@ -17,7 +17,7 @@ from codex_rpc.config.cli_overrides import Override, parse_override
 from codex_rpc.config.loader import load_config, resolve_codex_home
 from codex_rpc.config.providers import BUILTIN_PROVIDERS
 from codex_rpc.config.settings import Config
-from codex_rpc.core.ports import MessageHistory, ModelClient, ToolBox
+from codex_rpc.core.ports import MessageHistory, ModelClient, Notifier, ToolBox
 from codex_rpc.core.services import Services
 from codex_rpc.model.instructions import BASE_INSTRUCTIONS
 from codex_rpc.model.registry import make_model
@@ -28,7 +28,6 @@ from codex_rpc.protocol.params import SessionOverrides
 from codex_rpc.rollout.message_history import MessageHistory as MessageHistoryFile
 from codex_rpc.rollout.store import RolloutStore
 from codex_rpc.tools.box import ToolBox as RealToolBox
-from codex_rpc.tools.notify import Notifier
 
 
 class SystemClock:
@@ -90,7 +89,9 @@ class Backends:
 
     def notifier(self, config: Config) -> Notifier:
         """What starts the user's notify program."""
-        return Notifier(environ=self.environ, policy=config.shell_environment)
+        from codex_rpc.tools.notify import Notifier as NotifyProgram
+
+        return NotifyProgram(environ=self.environ, policy=config.shell_environment)
 
 
 def compose(overrides: Sequence[str]) -> Services:

@@ -88,6 +88,10 @@ class ToolBox(Protocol):
         """What confines commands on this machine."""
         ...
 
+    async def prepare(self) -> None:
+        """Load what the first call would have to wait for. Idempotent."""
+        ...
+
     def specs(self, context: TurnContext) -> Sequence[dict[str, Any]]:
         """Tool definitions in the Responses API's form, in stable order."""
         ...

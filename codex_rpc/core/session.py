@@ -264,6 +264,7 @@ class Session:
         # neither waits for the other.
         await self.events.wait_for_reader()
         await self.env.model.prepare()
+        await self.env.tools.prepare()
 
     # Turns and changes of context.
 

@@ -34,14 +34,12 @@ from codex_rpc.protocol.records import (
     SessionRef,
 )
 from codex_rpc.rollout.append_file import AppendFile, Fsync
-from codex_rpc.rollout.catalog import list_sessions, places_of
 from codex_rpc.rollout.encoding import header_line, record_line
 from codex_rpc.rollout.files import OS_FILES, FileLayer, reason_of
 from codex_rpc.rollout.git_info import git_info
 from codex_rpc.rollout.headers import read_header
 from codex_rpc.rollout.live import LiveNote, holder_of
 from codex_rpc.rollout.lock import locks_do_not_work
-from codex_rpc.rollout.pages import read_page
 from codex_rpc.rollout.paths import (
     ARCHIVED,
     SESSIONS,
@@ -52,7 +50,6 @@ from codex_rpc.rollout.paths import (
     walk,
 )
 from codex_rpc.rollout.reader import load, reading
-from codex_rpc.rollout.summaries import summarise
 from codex_rpc.rollout.writer import RolloutLog
 
 HELD_HERE = "it is open in this process"
@@ -127,6 +124,8 @@ class RolloutStore:
         Raises:
             InvalidParams: a cursor of another kind of list, or a limit below 1.
         """
+        # Those who look at sessions load what that takes; those who open one do not wait for it.
+        from codex_rpc.rollout.catalog import list_sessions
 
         def work() -> SessionPage:
             return list_sessions(self._home, query, live=live, check=from_thread.check_cancelled)
@@ -147,6 +146,7 @@ class RolloutStore:
             RolloutNotFound, RolloutCorrupt, RolloutNewer: as `open`.
             InvalidParams: a cursor of another kind of page, or a limit below 1.
         """
+        from codex_rpc.rollout.pages import read_page
 
         def work() -> ReadPage:
             return read_page(
@@ -267,6 +267,9 @@ class RolloutStore:
 
     def _newest(self, cwd: str | None) -> Iterator[Path]:
         """What `last` may mean, the newest first."""
+        from codex_rpc.rollout.catalog import places_of
+        from codex_rpc.rollout.summaries import summarise
+
         for place in places_of(walk(self._home / SESSIONS).files):
             row = summarise(place.path, place.stat, check=from_thread.check_cancelled)
             if row.can_be_continued and (cwd is None or row.summary.cwd == cwd):

@@ -7,8 +7,11 @@ a tool into its output. What a tool does is its own module's.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from anyio import to_thread
 
 from codex_rpc.config.settings import Config
 from codex_rpc.protocol.errors import CodexError
@@ -24,8 +27,9 @@ from codex_rpc.protocol.params import SandboxMeans
 from codex_rpc.protocol.policy import Decision
 from codex_rpc.protocol.tools import ToolHost, ToolOutcome, TurnContext
 from codex_rpc.sandbox.means import sandbox_means
-from codex_rpc.tools.image import image_url
-from codex_rpc.tools.shell import Shell
+
+if TYPE_CHECKING:
+    from codex_rpc.tools.shell import Shell
 
 Handler = Callable[[Item, ToolHost], Awaitable[ToolOutcome]]
 
@@ -81,12 +85,24 @@ class ToolBox:
 
     def __init__(self, config: Config, *, environ: Mapping[str, str]) -> None:
         """`environ` is the server's environment, of which commands get what `config` says."""
-        shell = Shell(config, environ=environ)
-        self._handlers: dict[tuple[str, str], Handler] = {
-            ("function_call", "shell"): shell.call_function,
-            ("function_call", "container.exec"): shell.call_function,
-            ("local_shell_call", ""): shell.call_local,
+        self._config = config
+        self._environ = environ
+        self._handlers: dict[tuple[str, str], Callable[[], Handler]] = {
+            ("function_call", "shell"): lambda: self._shell.call_function,
+            ("function_call", "container.exec"): lambda: self._shell.call_function,
+            ("local_shell_call", ""): lambda: self._shell.call_local,
         }
+
+    @cached_property
+    def _shell(self) -> Shell:
+        # Imported when it is needed: an editor waits for the start, not for this.
+        from codex_rpc.tools.shell import Shell
+
+        return Shell(self._config, environ=self._environ)
+
+    async def prepare(self) -> None:
+        """Load what the first call would have to wait for. Idempotent."""
+        await to_thread.run_sync(lambda: self._shell)
 
     @property
     def sandbox_means(self) -> SandboxMeans:
@@ -114,7 +130,7 @@ class ToolBox:
             return ToolOutcome(f"unsupported call: {name or call.kind}")
         watched = _WatchedHost(host)
         try:
-            return await handler(call, watched)
+            return await handler()(call, watched)
         except CodexError as exc:
             return ToolOutcome(exc.message, watched.ends())
         except Exception as exc:
@@ -132,6 +148,8 @@ class ToolBox:
         Raises:
             ToolError: it cannot be read, is no image, or is too large.
         """
+        from codex_rpc.tools.image import image_url
+
         return await image_url(path)
 
     async def aclose(self) -> None:

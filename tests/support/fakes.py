@@ -133,6 +133,9 @@ class FakeTools:
     images: dict[str, str] = field(factory=dict)
     closed: bool = False
 
+    async def prepare(self) -> None:
+        pass
+
     def specs(self, context: TurnContext) -> Sequence[dict[str, Any]]:
         return [{"type": "function", "name": "tool"}]
 
