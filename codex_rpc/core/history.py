@@ -72,17 +72,29 @@ class History:
     # What the server has seen.
 
     def prompt(
-        self, injected: Sequence[Item], *, continues: bool
+        self,
+        injected: Sequence[Item],
+        *,
+        continues: bool,
+        note: tuple[int, Item] | None = None,
     ) -> tuple[str | None, Sequence[Item]]:
         """The next request's `previous_response_id` and input.
 
         `injected` goes before everything, or is left out where the server has it already.
-        `continues` says whether the provider can continue a stored response.
+        `continues` says whether the provider can continue a stored response. A `note` goes
+        before the item of its index.
         """
         self._request_start = len(self._items)
         if continues and self._previous_response_id is not None:
-            return self._previous_response_id, [*self._late, *self._items[self._seen_count :]]
-        return None, [*injected, *self._items]
+            unseen = self._from(self._seen_count, note)
+            return self._previous_response_id, [*self._late, *unseen]
+        return None, [*injected, *self._from(0, note)]
+
+    def _from(self, start: int, note: tuple[int, Item] | None) -> Sequence[Item]:
+        if note is None or note[0] < start:
+            return self._items[start:]
+        index, item = note
+        return [*self._items[start:index], item, *self._items[index:]]
 
     def response_completed(self, response_id: str | None) -> StateRecord | None:
         """The server has seen this request's input and made what was added since.

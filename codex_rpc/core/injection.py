@@ -30,6 +30,14 @@ def instructions_message(user_instructions: str) -> Item:
     return text_message(f"<user_instructions>\n{user_instructions}\n</user_instructions>")
 
 
+def interruption_message() -> Item:
+    """That the turn before did not come to its end; goes before the input that follows it."""
+    return text_message(
+        "<environment_context>\nThe previous turn was interrupted before it was finished; "
+        "what it had done until then stands.\n</environment_context>"
+    )
+
+
 def injected_messages(context: TurnContext, user_instructions: str | None) -> list[Item]:
     """What goes before the conversation in a request."""
     messages = [environment_message(context)]

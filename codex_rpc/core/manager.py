@@ -252,6 +252,7 @@ class SessionManager:
         session = construct(
             self._services, saved.session_id, history, log, config, told, model, tools, counts
         )
+        session.env.interrupted = saved.interrupted
         answers = [call_output(call, INTERRUPTED_OUTPUT) for call in history.open_calls()]
         for answer in answers:
             history.add(answer)

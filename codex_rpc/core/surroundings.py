@@ -38,6 +38,8 @@ class Surroundings:
     context: TurnContext
     model_provider: str
     recorded_context: TurnContext | None = None
+    interrupted: bool = False
+    """The last turn was aborted, and the model has not been told."""
     sent_environment: bytes | None = None
     """The environment message that the server of `previous_response_id` has."""
 

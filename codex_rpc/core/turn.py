@@ -19,7 +19,7 @@ from attrs import define, field
 
 from codex_rpc.core.calls import CallHost
 from codex_rpc.core.inbox import Submission
-from codex_rpc.core.injection import environment_message, injected_messages
+from codex_rpc.core.injection import environment_message, injected_messages, interruption_message
 from codex_rpc.core.surroundings import Surroundings
 from codex_rpc.protocol.converter import unstructure
 from codex_rpc.protocol.errors import ModelError, PreviousResponseUnknown, ToolError
@@ -109,6 +109,8 @@ class Turn:
     """The texts of the user's inputs."""
     last_agent_message: str | None = None
     usage: dict[str, int] = field(factory=dict)
+    note: tuple[int, Item] | None = None
+    """What the model is told of the turn before, and before which item."""
     abandoned: dict[CallId, ToolOutcome] = field(factory=dict)
     """What cancelled calls left to be recorded."""
 
@@ -160,6 +162,8 @@ class Turn:
         # A turn that begins is announced as a whole, so that its closing has its opening;
         # being interrupted in between only means that the first request is never made.
         with anyio.CancelScope(shield=True):
+            if self.env.interrupted:
+                self.note = (len(self.env.history), interruption_message())
             records: list[Record] = []
             if self.env.recorded_context != self.context:
                 records.append(self.env.context_record())
@@ -227,7 +231,7 @@ class Turn:
         env, context = self.env, self.context
         stores = env.model.stores_responses
         previous, conversation = env.history.prompt(
-            injected_messages(context, env.user_instructions), continues=stores
+            injected_messages(context, env.user_instructions), continues=stores, note=self.note
         )
         environment = environment_message(context)
         if previous is not None and environment.raw != env.sent_environment:
@@ -349,6 +353,8 @@ class Turn:
             case Failed():
                 records.append(self._turn_record("failed", ending.message))
                 closing = Error(ending.message, ending.code)
+        untold = self.note is not None and isinstance(ending, Failed)
+        self.env.interrupted = untold or isinstance(ending, Aborted)
         await self.env.recorder.record_now(*records)
         for msg in ends:
             self.env.announce_now(self.id, msg)

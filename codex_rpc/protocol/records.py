@@ -114,7 +114,7 @@ class SavedSession:
     updated_at: datetime
     title: str | None = None
     interrupted: bool = False
-    """The last turn has no end."""
+    """The last turn was aborted, or has no end."""
     damage: Sequence[Damage] = field(default=())
     used_call_ids: frozenset[str] = frozenset()
     """Call ids in the part of the file that `items` does not hold."""

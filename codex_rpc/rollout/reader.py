@@ -137,6 +137,7 @@ class _Replay:
     seen_item_count: int = 0
     title: str | None = None
     running: object = None
+    aborted: bool = False
     """The submission whose turn has begun and not ended."""
     used_call_ids: set[str] = field(factory=set)
 
@@ -165,6 +166,7 @@ class _Replay:
                     self.running = value.get("submission_id") or ""
                 elif (value.get("submission_id") or "") == self.running:
                     self.running = None
+                self.aborted = value.get("status") == "aborted"
             case "title":
                 self.title = string_in(value, "title") or self.title
             case "compacted":
@@ -197,7 +199,7 @@ class _Replay:
             seen_item_count=self.seen_item_count,
             updated_at=updated_at,
             title=self.title,
-            interrupted=self.running is not None,
+            interrupted=self.running is not None or self.aborted,
             damage=tuple(self.damage),
             used_call_ids=frozenset(self.used_call_ids),
         )

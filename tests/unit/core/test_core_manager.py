@@ -95,6 +95,9 @@ async def test_calls_that_a_crash_left_open_are_answered_in_memory_and_in_the_fi
     await until_closing(opened.session)
     outputs = [i for i in world.model.sent() if i["type"] == "function_call_output"]
     assert [(o["call_id"], o["output"]) for o in outputs] == [("c1", "aborted"), ("c2", "aborted")]
+    note, last = [as_text(i.value()) for i in world.model.prompts[0].input[-2:]]
+    assert "interrupted" in note
+    assert last == "go on"
     assert world.store.logs["s1"].items()[:2] == outputs
 
 

@@ -219,6 +219,35 @@ async def test_interrupting_a_stream_closes_it_and_forgets_the_partial_text(
     assert [as_text(i) for i in world.model.sent()] == ["go", "next"]
 
 
+async def test_the_model_is_told_that_the_turn_before_was_interrupted(
+    world: World, session: Session
+) -> None:
+    async def hang() -> None:
+        await session.submit(ops.Interrupt())
+        await anyio.sleep_forever()
+
+    world.model.responses = [saying("one"), [TextDelta("m", "par"), hang], calling(call("c1"))]
+    for text in ("first", "second", "third", "fourth"):
+        await session.submit(says(text))
+        await until_closing(session)
+    texts = [
+        [as_text(i.value()) for i in prompt.input if i.kind == "message"][1:]
+        for prompt in world.model.prompts
+    ]
+    assert texts[1] == ["first", "one", "second"]
+    for request in (2, 3):
+        assert texts[request][:3] == ["first", "one", "second"]
+        assert "interrupted" in texts[request][3]
+        assert texts[request][4] == "third"
+    assert not any("interrupted" in text for text in texts[4])
+    assert [as_text(i) for i in world.store.logs[session.id].items() if "content" in i][:4] == [
+        "first",
+        "one",
+        "second",
+        "third",
+    ]
+
+
 async def test_interrupting_a_command_ends_what_had_begun_and_answers_the_call(
     world: World, session: Session
 ) -> None:

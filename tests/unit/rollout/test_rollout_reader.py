@@ -202,12 +202,13 @@ class TestTurns:
             ([], False),
             (["1 started"], True),
             (["1 started", "1 completed"], False),
-            (["1 started", "1 aborted"], False),
+            (["1 started", "1 aborted"], True),
+            (["1 started", "1 aborted", "2 started", "2 completed"], False),
             (["1 started", "1 failed", "2 started"], True),
             (["1 started", "2 completed"], True),
         ],
     )
-    def test_a_turn_without_its_end_was_interrupted(
+    def test_a_last_turn_that_was_aborted_or_has_no_end_was_interrupted(
         self, path: Path, statuses: list[str], interrupted: bool
     ) -> None:
         turns = [
