@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from attrs import field
 
 from codex_rpc.protocol.errors import Mismatch
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.policy import ApprovalPolicy, Decision, SandboxPolicy
+from codex_rpc.protocol.settings import Settings
 
 
 @frozen
@@ -91,24 +92,11 @@ class OverrideTurnContext:
 
 
 @frozen(kw_only=True)
-class ConfigureSession:
+class ConfigureSession(Settings):
     """Reconfigures the session in place: same id, same file."""
 
     type: ClassVar[str] = "configure_session"
-    forbid_unknown: ClassVar[bool] = True
     cwd: str | None = None
-    model: str | None = None
-    model_provider: str | None = None
-    profile: str | None = None
-    approval_policy: ApprovalPolicy | None = None
-    sandbox_policy: SandboxPolicy | None = None
-    model_reasoning_effort: str | None = None
-    model_reasoning_summary: str | None = None
-    user_instructions: str | None = None
-    base_instructions: str | None = None
-    disable_response_storage: bool | None = None
-    notify: list[str] | None = None
-    config: dict[str, Any] | None = None
 
 
 @frozen

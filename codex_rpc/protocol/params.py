@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ops import Op
 from codex_rpc.protocol.policy import ApprovalPolicy, SandboxPolicy
 from codex_rpc.protocol.records import ReadPage, SessionPage
+from codex_rpc.protocol.settings import Settings
 
 SandboxMeans = Literal["bubblewrap", "landlock", "seatbelt", "none"]
 
 
 @frozen(kw_only=True)
-class SessionOverrides:
-    """What a client may say about a session instead of config.toml; None: not said."""
+class SessionOverrides(Settings):
+    """What a client says about a session when opening it."""
 
     camel: ClassVar[bool] = True
-    forbid_unknown: ClassVar[bool] = True
-    model: str | None = None
-    model_provider: str | None = None
-    profile: str | None = None
-    approval_policy: ApprovalPolicy | None = None
-    sandbox_policy: SandboxPolicy | None = None
-    model_reasoning_effort: str | None = None
-    model_reasoning_summary: str | None = None
-    user_instructions: str | None = None
-    base_instructions: str | None = None
-    disable_response_storage: bool | None = None
-    notify: list[str] | None = None
-    config: dict[str, Any] | None = None
-    """Dotted keys, as for `-c`."""
 
 
 @frozen(kw_only=True)
