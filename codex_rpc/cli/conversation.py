@@ -39,7 +39,6 @@ from codex_rpc.sandbox.tree import ProcessTree
 logger = logging.getLogger(__name__)
 
 EXIT_NOT_COMPLETED = 1
-EXIT_NOT_BEGUN = 2
 
 STALL_S = 1.5
 """At the end, how long whoever reads us may take nothing before what is left is dropped."""
@@ -115,7 +114,7 @@ class _Conversation:
                 opened = await self._open()
             except CodexError as exc:
                 _complain(exc.message)
-                return EXIT_NOT_BEGUN
+                return EXIT_NOT_COMPLETED
         if self._opening.cancel_called:
             # The signal may have come too late to keep the session from being opened.
             return self._exit_code(await self._manager.close_all())

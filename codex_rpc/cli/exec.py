@@ -40,7 +40,7 @@ EPILOG = """\
 output: the assistant's text goes to standard output, everything else to standard error; on a
   terminal as it is generated, into a file or a pipe message by message, complete.
 keys: Ctrl-C stops the turn, a second one leaves at once.
-exit code: 0 the turn was completed, 1 it was not, 2 it could not begin, 130 Ctrl-C.
+exit code: 0 the turn was completed, 1 it was not, 2 the command line is wrong, 130 Ctrl-C.
 
 examples:
   codex-rpc exec "explain this folder"

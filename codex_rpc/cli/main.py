@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
     module_name, summary = COMMANDS[before.command]
     module = import_module(module_name)
-    parser = _parser(f"codex-rpc {before.command}", summary.capitalize() + ".")
+    parser = _parser(f"codex-rpc {before.command}", summary[0].upper() + summary[1:] + ".")
     module.add_arguments(parser)
     arguments = parser.parse_args(before.rest)
     for name in ("log_file", "max_message_bytes"):
@@ -94,10 +94,9 @@ def _parser(prog: str, description: str) -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
+    if not text.isascii() or not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
 
 
 def _commands_help() -> str:

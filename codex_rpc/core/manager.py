@@ -31,6 +31,7 @@ from codex_rpc.core.ports import RolloutLog
 from codex_rpc.core.reconfiguration import (
     existing_directory,
     is_empty,
+    normalised,
     with_saved_model,
     with_stricter_policies,
 )
@@ -74,7 +75,7 @@ class SessionManager:
         self._live: dict[str, Session] = {}
         self._closed: set[str] = set()
         self._resuming = anyio.Lock()
-        self._experimental_resume_done = False
+        self._was_configured = False
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -111,12 +112,12 @@ class SessionManager:
         if params.resume_path is not None:
             ref = SessionRef(path=absolute_path(params.resume_path, "resumePath"))
             return await self._resume(ref, cwd, overrides)
+        # Claimed before anything waits: of two requests that come together one is the first.
+        is_first, self._was_configured = not self._was_configured, True
         config = await self._load(cwd, overrides)
-        if config.experimental_resume is not None and not self._experimental_resume_done:
+        if config.experimental_resume is not None and is_first:
             ref = SessionRef(path=str(config.experimental_resume))
-            opened = await self._resume(ref, cwd, overrides)
-            self._experimental_resume_done = True
-            return opened
+            return await self._resume(ref, cwd, overrides)
         return await self._start(config, overrides)
 
     async def resume(self, params: ResumeParams) -> Opened:
@@ -129,7 +130,7 @@ class SessionManager:
             session_id=params.session_id,
             path=absolute_path(params.path, "path") if params.path is not None else None,
             last=bool(params.last),
-            cwd=params.cwd if params.last else None,
+            cwd=normalised(params.cwd) if params.last else None,
         )
         cwd = existing_directory(params.cwd, "cwd") if params.cwd is not None else None
         return await self._resume(ref, cwd, overrides_of(params))
@@ -330,7 +331,7 @@ class SessionManager:
     async def list(self, params: ListParams) -> SessionPage:
         """A page of the session files."""
         query = SessionQuery(
-            cwd=params.cwd,
+            cwd=normalised(params.cwd),
             query=params.query,
             cursor=params.cursor,
             limit=params.limit,

@@ -7,6 +7,7 @@ start a program or choose an address.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def existing_directory(path: str, at: str) -> Path:
     Raises:
         InvalidParams: it is relative, or no directory; the error names `at`.
     """
-    directory = Path(path)
+    directory = Path(os.path.normpath(path))
     if not directory.is_absolute() or not directory.is_dir():
         raise InvalidParams(
             at,
@@ -36,6 +37,11 @@ def existing_directory(path: str, at: str) -> Path:
             f"{at}: {path!r} is not the absolute path of an existing directory",
         )
     return directory
+
+
+def normalised(cwd: str | None) -> str | None:
+    """`cwd` as the files have it: without `..`, doubled or trailing slashes."""
+    return os.path.normpath(cwd) if cwd else None
 
 
 def context_of(config: Config) -> TurnContext:
@@ -59,6 +65,40 @@ def overridden(context: TurnContext, op: OverrideTurnContext) -> TurnContext:
         model=op.model or context.model,
         effort=op.effort or context.effort,
         summary=op.summary or context.summary,
+    )
+
+
+def reconfigured(context: TurnContext, op: ConfigureSession, config: Config) -> TurnContext:
+    """`context` with what `op` names, as `config` has it.
+
+    What `op` does not name stays as it is, so that changing the model can never loosen a
+    policy; a profile, which names them all at once, can only make a policy stricter.
+    """
+    said = op.config or {}
+    by_profile = op.profile is not None
+
+    def names(value: object, *keys: str) -> bool:
+        return value is not None or any(key.split(".")[0] in keys for key in said)
+
+    approval, sandbox = context.approval_policy, context.sandbox_policy
+    if names(op.approval_policy, "approval_policy"):
+        approval = config.approval_policy
+    elif by_profile:
+        approval = stricter_approval(approval, config.approval_policy)
+    if names(op.sandbox_policy, "sandbox_mode", "sandbox_workspace_write"):
+        sandbox = config.sandbox_policy
+    elif by_profile:
+        sandbox = stricter_sandbox(sandbox, config.sandbox_policy)
+    model = by_profile or names(op.model, "model")
+    effort = by_profile or names(op.model_reasoning_effort, "model_reasoning_effort")
+    summary = by_profile or names(op.model_reasoning_summary, "model_reasoning_summary")
+    return TurnContext(
+        cwd=config.cwd,
+        approval_policy=approval,
+        sandbox_policy=sandbox,
+        model=config.model if model else context.model,
+        effort=config.model_reasoning_effort if effort else context.effort,
+        summary=config.model_reasoning_summary if summary else context.summary,
     )
 
 

@@ -18,7 +18,7 @@ from codex_rpc.config.settings import Config
 from codex_rpc.core.events import EventQueue
 from codex_rpc.core.inbox import CloseRequest, Lane, Mailbox, Submission
 from codex_rpc.core.ports import MessageHistory
-from codex_rpc.core.reconfiguration import context_of, existing_directory, merged, overridden
+from codex_rpc.core.reconfiguration import existing_directory, merged, overridden, reconfigured
 from codex_rpc.core.recorder import STORAGE_FAILED_CODE
 from codex_rpc.core.services import Services
 from codex_rpc.core.surroundings import Surroundings
@@ -89,13 +89,16 @@ class Session:
     _used_ids: set[str] = field(factory=lambda: {SESSION_SUBMISSION}, init=False)
     _turn: Turn | None = field(default=None, init=False)
     _idle: bool = field(default=True, init=False)
-    """The worker waits for something to do."""
-    _stop_next: bool = field(default=False, init=False)
-    """An interrupt came between an input that starts a turn and the turn."""
+    """No turn runs, and no input waits for one."""
+    _starting: SubmissionId | None = field(default=None, init=False)
+    """The input that was taken while idle, until its turn has begun."""
+    _stop_at_start: bool = field(default=False, init=False)
+    """An interrupt came between that input and its turn."""
     _slot: anyio.Lock = field(factory=anyio.Lock, init=False)
     """Held while a turn or a change of context is under way."""
     closing: anyio.Event | None = field(default=None, init=False)
-    """Set while the session closes; fires when it has ended, or stays open after all."""
+    """There from the moment closing is asked for; fires when the session has ended, or stays
+    open after all."""
     _closed: bool = field(default=False, init=False)
 
     @property
@@ -126,11 +129,16 @@ class Session:
             InvalidState: an approval that nobody waits for.
         """
         self._ensure_open()
-        id_ = self._claim_id(submission_id)
+        self._check_id(submission_id)
         if isinstance(op, ExecApproval | PatchApproval):
             op = evolve(op, id=self.env.approvals.claim(op))
         elif isinstance(op, OverrideTurnContext | ConfigureSession) and op.cwd is not None:
-            existing_directory(op.cwd, "op.cwd")
+            op = evolve(op, cwd=str(existing_directory(op.cwd, "op.cwd")))
+        elif isinstance(op, Shutdown):
+            self._ask_to_close()
+        # What was refused until here has not used up its id.
+        id_ = SubmissionId(submission_id if submission_id is not None else str(uuid.uuid4()))
+        self._used_ids.add(id_)
         lane = LANES.get(type(op))
         if lane is not None:
             await self.env.gate.enter(lane)
@@ -154,6 +162,7 @@ class Session:
         """
         if self._closed:
             return
+        self._ask_to_close()
         request = CloseRequest(discard=discard)
         self._arrivals.put(Submission(SESSION_SUBMISSION, request))
         await request.settled.wait()
@@ -164,12 +173,14 @@ class Session:
         if self.closing is not None or self._closed:
             raise SessionClosed(f"session {self.id} is closed; resume it to go on")
 
-    def _claim_id(self, submission_id: str | None) -> SubmissionId:
-        id_ = submission_id if submission_id is not None else str(uuid.uuid4())
-        if not id_ or id_ in self._used_ids:
+    def _check_id(self, submission_id: str | None) -> None:
+        if submission_id == "" or submission_id in self._used_ids:
             raise InvalidParams("id", 'a string that is not "0", not empty and not used before')
-        self._used_ids.add(id_)
-        return SubmissionId(id_)
+
+    def _ask_to_close(self) -> None:
+        # From here on nothing is accepted any more, although the loop closes a moment later.
+        if self.closing is None:
+            self.closing = anyio.Event()
 
     # The tasks.
 
@@ -207,8 +218,8 @@ class Session:
             case Interrupt():
                 if self._turn is not None:
                     self._turn.stop("interrupted")
-                elif not self._idle:
-                    self._stop_next = True
+                elif self._starting is not None:
+                    self._stop_at_start = True
             case ExecApproval() | PatchApproval():
                 if op.decision == "abort" and self._turn is not None:
                     self._turn.stop("abort")
@@ -221,10 +232,11 @@ class Session:
                 # runs a moment later: an interrupt behind it is meant for it.
                 if self._idle and isinstance(op, UserInput):
                     self._idle = False
+                    self._starting = submission.id
                 self.env.inbox.put(submission)
 
     async def _try_close(self, submission: Submission) -> bool:
-        self.closing = anyio.Event()
+        self._ask_to_close()
         if self._turn is not None:
             self._turn.stop("shutdown")
         request = submission.op
@@ -233,8 +245,9 @@ class Session:
             try:
                 await self.env.recorder.close(discard=discard)
             except RolloutWriteFailed as exc:
-                self.closing.set()
-                self.closing = None
+                closing, self.closing = self.closing, None
+                if closing is not None:
+                    closing.set()
                 if isinstance(request, CloseRequest):
                     request.fail(exc)
                 else:
@@ -277,7 +290,7 @@ class Session:
                 if submission is not None:
                     self.env.gate.leave("turn")
                     await self._do(submission)
-                    self._idle = self.env.inbox.is_empty
+                    self._idle = self.env.inbox.is_empty and self._starting is None
 
     async def _do(self, submission: Submission) -> None:
         op = submission.op
@@ -286,6 +299,8 @@ class Session:
                 await self._run_turn(submission)
             case OverrideTurnContext():
                 self.env.context = overridden(self.env.context, op)
+                if self.env.context_changed:
+                    await self.env.recorder.record_now(self.env.context_record())
             case ConfigureSession():
                 await self._reconfigure(submission.id, op)
             case _:
@@ -294,9 +309,11 @@ class Session:
 
     async def _run_turn(self, submission: Submission) -> None:
         turn = self._turn = Turn(self.env, submission.id, self.env.context)
-        if self._stop_next:
-            self._stop_next = False
-            turn.stop("interrupted")
+        if self._starting == submission.id:
+            self._starting = None
+            if self._stop_at_start:
+                self._stop_at_start = False
+                turn.stop("interrupted")
         ending: Ending = Aborted("shutdown")
         try:
             with turn.scope:
@@ -312,6 +329,7 @@ class Session:
             with anyio.CancelScope(shield=True):
                 await turn.close(ending)
             self._turn = None
+            self._idle = self.env.inbox.is_empty
         await self._notify(turn, ending)
 
     async def _notify(self, turn: Turn, ending: Ending) -> None:
@@ -334,15 +352,16 @@ class Session:
             await self.env.announce(SESSION_SUBMISSION, BackgroundEvent(message))
 
     async def _reconfigure(self, id_: SubmissionId, op: ConfigureSession) -> None:
-        cwd = existing_directory(op.cwd, "op.cwd") if op.cwd else self.env.context.cwd
         overrides = merged(self.overrides, op)
         try:
+            cwd = existing_directory(op.cwd or str(self.env.context.cwd), "op.cwd")
             config = await anyio.to_thread.run_sync(
                 lambda: self.services.configure(cwd=cwd, overrides=overrides)
             )
             model = self.services.backends.model(config)
-        except ConfigError as exc:
-            await self.env.announce(id_, Error(exc.message, NOT_CONFIGURED_CODE))
+            context = reconfigured(self.env.context, op, config)
+        except CodexError as exc:
+            await self.env.announce(id_, Error(exc.message, _code(exc)))
             return
         old_model, old_tools = self.env.model, self.env.tools
         self.env.model = model
@@ -350,7 +369,7 @@ class Session:
         self.env.instructions = config.base_instructions or self.services.base_instructions
         self.env.user_instructions = config.user_instructions
         self.env.model_provider = config.provider.id
-        self.env.context = context_of(config)
+        self.env.context = context
         self.config, self.overrides = config, overrides
         await old_tools.aclose()
         await old_model.aclose()
@@ -361,7 +380,7 @@ class Session:
             records.append(state)
         await self.env.recorder.record_now(*records)
         self.configured = evolve(
-            self.configured, model=config.model, sandbox=self.env.tools.sandbox_means
+            self.configured, model=context.model, sandbox=self.env.tools.sandbox_means
         )
         self.env.announce_now(id_, self.configured)
 

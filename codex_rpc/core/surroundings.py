@@ -51,6 +51,15 @@ class Surroundings:
         """Announce whether or not the client reads."""
         self.events.put_now(Event(id, msg, self.recorder.failing))
 
+    @property
+    def context_changed(self) -> bool:
+        """Whether the file's last context record does not say what holds now."""
+        before, now = self.recorded_context, self.context
+        return before is None or (
+            (before.cwd, before.model, before.approval_policy, before.sandbox_policy)
+            != (now.cwd, now.model, now.approval_policy, now.sandbox_policy)
+        )
+
     def context_record(self) -> ContextRecord:
         """The present context, for the session file."""
         self.recorded_context = self.context

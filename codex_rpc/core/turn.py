@@ -11,6 +11,7 @@ Owns the order "record, announce, act", the retries, and the running of calls. I
 from __future__ import annotations
 
 import random
+import uuid
 from typing import Any
 
 import anyio
@@ -41,7 +42,7 @@ from codex_rpc.protocol.events import (
 )
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import CallId, SubmissionId
-from codex_rpc.protocol.items import Item, call_output, user_message
+from codex_rpc.protocol.items import CALL_OUTPUT_KINDS, Item, call_output, user_message
 from codex_rpc.protocol.model import (
     ItemDone,
     ModelEvent,
@@ -165,7 +166,7 @@ class Turn:
             if self.env.interrupted:
                 self.note = (len(self.env.history), interruption_message())
             records: list[Record] = []
-            if self.env.recorded_context != self.context:
+            if self.env.context_changed:
                 records.append(self.env.context_record())
             records.append(self._turn_record("started"))
             await self._take_input(first, records)
@@ -284,6 +285,9 @@ class Turn:
             self.usage[name] = self.usage.get(name, 0) + tokens
 
     async def _on_item(self, item: Item, attempt: _Attempt) -> None:
+        if item.kind in CALL_OUTPUT_KINDS and item.call_id is None:
+            # Every call is answered, and an answer needs something to refer to.
+            item = item.with_call_id(CallId(f"call_{uuid.uuid4().hex}"))
         if item.is_call:
             item = self.env.history.with_unique_call_id(item)
         attempt.items += 1
@@ -300,7 +304,9 @@ class Turn:
     async def _announce_message(self, value: dict[str, Any], attempt: _Attempt) -> None:
         if value.get("role") != "assistant":
             return
-        text = "".join(_texts(value.get("content"), "output_text", "text"))
+        content = value.get("content")
+        text = "".join(_texts(content, "output_text", "text"))
+        text = text or "".join(_texts(content, "refusal", "refusal"))
         self.last_agent_message = text
         await self.announce(AgentMessage(_item_id(value, attempt.text_item_id), text))
 

@@ -223,7 +223,8 @@ def _item(value: object) -> Item | None:
         return None
     try:
         return Item.from_value(value)
-    except ValueError:
+    except (ValueError, TypeError):
+        # TypeError: nested deeper than can be written again.
         return None
 
 

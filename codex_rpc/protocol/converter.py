@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import attrs
 import cattrs
-from cattrs.cols import list_structure_factory
+from cattrs.cols import list_structure_factory, mapping_structure_factory
 from cattrs.errors import (
     AttributeValidationNote,
     BaseValidationError,
@@ -81,6 +81,10 @@ def _is_literal(target: Any) -> bool:
 
 def _is_array(target: Any) -> bool:
     return get_origin(target) in (list, tuple)
+
+
+def _is_object(target: Any) -> bool:
+    return get_origin(target) is dict
 
 
 def _literal(value: Any, expected: Any) -> Any:
@@ -155,6 +159,18 @@ def _build() -> cattrs.Converter:
         return structure
 
     converter.register_structure_hook_factory(_is_array, array_structure)
+
+    def object_structure(cls: Any) -> Callable[[Any, Any], Any]:
+        inner = mapping_structure_factory(cls, converter)
+
+        def structure(value: Any, target: Any) -> Any:
+            if not isinstance(value, dict):
+                raise Mismatch("object")
+            return inner(value, target)
+
+        return structure
+
+    converter.register_structure_hook_factory(_is_object, object_structure)
 
     def class_structure(cls: Any) -> Callable[[Any, Any], Any]:
         names = _renames(cls)

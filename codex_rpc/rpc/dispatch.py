@@ -86,6 +86,9 @@ class Dispatcher:
             self._outbox.put(mapping.error_answer(request.id, exc))
             return
         try:
+            # Before the router, which may change what is allowed from here on.
+            if request.method in _STATEFUL:
+                _object(request.params)
             method = self._router(request.method)
         except ProtocolError as exc:
             self._answer(call, mapping.error_answer(request.id, exc))
@@ -118,12 +121,20 @@ class Dispatcher:
             self._outbox.put(payload, taken)
 
 
-def _params(value: Any, cls: type) -> Any:
+_STATEFUL = frozenset({"initialize", "shutdown"})
+
+
+def _object(value: Any) -> dict[str, Any]:
     if value is None:
-        value = {}
+        return {}
     if not isinstance(value, dict):
         raise InvalidParams("", "object")
-    return value if cls is dict else structure(value, cls)
+    return value
+
+
+def _params(value: Any, cls: type) -> Any:
+    members = _object(value)
+    return members if cls is dict else structure(members, cls)
 
 
 def _log_unexpected(method: str, exc: Exception) -> None:

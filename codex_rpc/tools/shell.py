@@ -12,6 +12,7 @@ import os
 import signal
 import stat
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -31,9 +32,9 @@ from codex_rpc.protocol.tools import ToolHost, ToolOutcome
 from codex_rpc.sandbox.environment import child_environment
 from codex_rpc.sandbox.process import NotStarted, ProcessResult, run_process
 from codex_rpc.tools.arguments import Command, command_of_function, command_of_local_shell
-from codex_rpc.tools.assessment import Ask, Refuse, assess
+from codex_rpc.tools.assessment import Ask, Refuse, Run, assess
 from codex_rpc.tools.output import CommandOutput
-from codex_rpc.tools.trusted import is_trusted
+from codex_rpc.tools.trusted import is_trusted, without_hooks
 
 REJECTED = "exec command rejected by user"
 STOPPED = "what still ran was stopped"
@@ -81,25 +82,36 @@ class Shell:
             begin = ExecCommandBegin(call_id, list(command.argv), str(cwd))
             await host.announce(begin)
             return _not_started(begin, problem)
-        verdict = assess(
+        judge = partial(
+            assess,
             command.argv,
             cwd,
             approval=host.context.approval_policy,
             sandbox=host.context.sandbox_policy,
-            # Variables of the model's choice can make any program do anything.
-            trusted=not command.env and is_trusted(command.argv),
             justification=command.justification,
         )
+        # Variables of the model's choice can make any program do anything.
+        trusted = not command.env and is_trusted(command.argv)
+        verdict = judge(trusted=trusted)
+        env = {**self._env, **command.env}
+        if trusted and not isinstance(judge(trusted=False), Run):
+            env = without_hooks(env)
         if isinstance(verdict, Refuse):
             return ToolOutcome(verdict.message)
         if isinstance(verdict, Ask):
             request = _request(call_id, command, cwd, verdict.reason)
             if await host.ask(request, scope=_scope(request, command)) == "denied":
                 return ToolOutcome(REJECTED)
-        return await self._run(verdict.argv, command, cwd, call_id, host)
+        return await self._run(verdict.argv, command, cwd, env, call_id, host)
 
     async def _run(
-        self, argv: Sequence[str], command: Command, cwd: Path, call_id: CallId, host: ToolHost
+        self,
+        argv: Sequence[str],
+        command: Command,
+        cwd: Path,
+        env: Mapping[str, str],
+        call_id: CallId,
+        host: ToolHost,
     ) -> ToolOutcome:
         begin = ExecCommandBegin(call_id, list(command.argv), str(cwd))
         await host.announce(begin)
@@ -110,7 +122,7 @@ class Shell:
             result = await run_process(
                 argv,
                 cwd=cwd,
-                env={**self._env, **command.env},
+                env=env,
                 deadline_s=command.timeout_ms / 1000,
                 on_output=output.take,
             )

@@ -11,7 +11,7 @@ of a command (aliases, `git`'s drivers, ripgrep's configuration file) is not loo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 SHELLS = frozenset({"bash", "sh", "zsh"})
 
@@ -207,3 +207,22 @@ _RULES: dict[str, _Rule] = {
     "wc": _any_arguments,
     "which": _any_arguments,
 }
+
+
+_GIT_SETTINGS = (("safe.bareRepository", "explicit"), ("core.fsmonitor", "false"))
+
+
+def without_hooks(env: Mapping[str, str]) -> dict[str, str]:
+    """`env` for a command that runs only because it is trusted.
+
+    A folder in the workspace can be laid out as a repository whose configuration names programs
+    to run. Git is told to take no such folder for one, and to ask no file system monitor.
+    """
+    try:
+        count = max(0, int(env.get("GIT_CONFIG_COUNT", "0")))
+    except ValueError:
+        count = 0
+    added = {"GIT_CONFIG_COUNT": str(count + len(_GIT_SETTINGS))}
+    for index, (key, value) in enumerate(_GIT_SETTINGS, count):
+        added |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
+    return {**env, **added}

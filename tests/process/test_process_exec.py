@@ -129,26 +129,26 @@ def test_a_failed_turn_is_exit_code_one_and_says_why(home: Path, work: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "said", "code"),
     [
-        ([], "the prompt is empty"),
-        (["  "], "the prompt is empty"),
-        (["-c", "novalue", "hello"], "novalue"),
-        (["-p", "nowhere", "hello"], "nowhere"),
-        (["-c", "model_provider=nobody", "hello"], "nobody"),
-        (["-C", "missing", "hello"], "no directory"),
-        (["-i", "missing.png", "hello"], "missing.png is no file"),
-        (["--resume", "missing", "hello"], "no session id"),
-        (["--resume", "1b4e28ba-2fa1-41d2-883f-0016d3cca427", "hello"], "there is no session"),
-        (["--resume", "last", "hello"], "there is no session"),
+        ([], "the prompt is empty", 2),
+        (["  "], "the prompt is empty", 2),
+        (["-c", "novalue", "hello"], "novalue", 2),
+        (["-p", "nowhere", "hello"], "nowhere", 1),
+        (["-c", "model_provider=nobody", "hello"], "nobody", 1),
+        (["-C", "missing", "hello"], "no directory", 2),
+        (["-i", "missing.png", "hello"], "missing.png is no file", 2),
+        (["--resume", "missing", "hello"], "no session id", 2),
+        (["--resume", "1b4e28ba-2fa1-41d2-883f-0016d3cca427", "hello"], "there is no session", 1),
+        (["--resume", "last", "hello"], "there is no session", 1),
     ],
 )
-def test_what_cannot_begin_is_exit_code_two_and_one_line(
-    home: Path, work: Path, arguments: list[str], said: str
+def test_what_cannot_begin_is_one_line_and_a_wrong_command_line_is_exit_code_two(
+    home: Path, work: Path, arguments: list[str], said: str, code: int
 ) -> None:
     play(home, HELLO)
     done = run_exec(home, work, *arguments)
-    assert (done.returncode, done.stdout) == (2, b"")
+    assert (done.returncode, done.stdout) == (code, b"")
     (line,) = done.stderr.decode().splitlines()
     assert line.startswith("codex-rpc: ")
     assert said in line
@@ -157,7 +157,7 @@ def test_what_cannot_begin_is_exit_code_two_and_one_line(
 
 def test_without_credentials_it_says_what_to_set(home: Path, work: Path) -> None:
     done = run_exec(home, work, "hello")
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert b"OPENAI_API_KEY" in done.stderr
     assert done.stderr.count(b"\n") == 1
 

@@ -395,3 +395,39 @@ def test_serving_loads_nothing_heavy_before_a_session_is_configured() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert done.stdout.strip() == b"[]"
+
+
+async def test_refused_initialize_and_shutdown_change_nothing(tmp_path: Path) -> None:
+    async with running(tmp_path) as client:
+        for method in ("initialize", "shutdown"):
+            with pytest.raises(RpcError) as caught:
+                await client.request(method, [1])
+            assert caught.value.code == -32602
+        assert "capabilities" in await client.request("initialize", {})
+        assert await client.request("session/list")
+        assert await client.request("shutdown") is None
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+async def test_a_trusted_command_runs_no_program_of_a_planted_repository(tmp_path: Path) -> None:
+    planted = tmp_path / "work" / "docs" / "planted"
+    git = ["git", "-C", str(planted)]
+    subprocess.run(["git", "init", "-q", "--bare", str(planted)], check=True)
+    marker = tmp_path / "ran"
+    for key, value in (
+        ("core.bare", "false"),
+        ("core.worktree", ".."),
+        ("core.fsmonitor", f"touch {marker}; false"),
+    ):
+        subprocess.run([*git, "config", key, value], check=True)
+    subprocess.run([*git, "status"], check=True, capture_output=True)
+    assert marker.exists(), "the trap does not work, so the test would show nothing"
+    marker.unlink()
+    script = {"responses": [call_events(1, ["git", "status"], workdir="docs/planted")]}
+    async with ModelServer(script) as model:
+        write_config(tmp_path, model.url, approval_policy='"untrusted"', sandbox_mode='"read-only"')
+        async with running(tmp_path) as client:
+            session = await client.request("session/configure", {"cwd": str(tmp_path / "work")})
+            await client.say(session["sessionId"], "go")
+            await client.wait_event("exec_command_end")
+    assert not marker.exists()

@@ -259,8 +259,11 @@ class FakeNotifier:
     """Keeps what it was told."""
 
     told: list[dict[str, Any]] = field(factory=list)
+    before: Callable[[], Awaitable[None]] | None = None
 
     async def turn_ended(self, program: Sequence[str], payload: dict[str, Any]) -> None:
+        if self.before is not None:
+            await self.before()
         self.told.append(payload)
 
 

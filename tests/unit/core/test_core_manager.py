@@ -266,3 +266,25 @@ async def test_a_relative_path_is_refused(manager: SessionManager) -> None:
     with pytest.raises(InvalidParams) as caught:
         await manager.configure(ConfigureParams(cwd="/", resume_path="rollout.jsonl"))
     assert caught.value.path == "resumePath"
+
+
+async def test_of_two_configures_that_come_together_only_one_resumes(
+    world: World, manager: SessionManager
+) -> None:
+    saved = world.store.keep("s1", [text_message("x")])
+    world.config = evolve(world.config, experimental_resume=Path(saved.path))
+    opened: list[str] = []
+
+    async def configure() -> None:
+        opened.append((await manager.configure(ConfigureParams(cwd="/"))).session.id)
+
+    async with anyio.create_task_group() as tg:
+        for _ in range(3):
+            tg.start_soon(configure)
+    assert opened.count("s1") == 1
+    assert len(set(opened)) == 3
+
+
+async def test_a_directory_is_kept_in_one_spelling(manager: SessionManager, tmp_path: Path) -> None:
+    opened = await manager.configure(ConfigureParams(cwd=f"{tmp_path}/x/../"))
+    assert opened.result.cwd == str(tmp_path)

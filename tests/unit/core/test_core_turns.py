@@ -27,6 +27,7 @@ from codex_rpc.protocol.errors import (
 from codex_rpc.protocol.items import Item
 from codex_rpc.protocol.model import ItemDone, ReasoningDelta, ResponseCompleted, TextDelta
 from codex_rpc.protocol.params import ConfigureParams
+from codex_rpc.protocol.policy import SandboxPolicy
 from codex_rpc.protocol.records import ContextRecord, StateRecord, TurnRecord
 from codex_rpc.protocol.tools import ToolHost, ToolOutcome
 
@@ -787,3 +788,128 @@ async def test_a_message_without_an_id_takes_that_of_its_deltas(
     events = await until_closing(session)
     assert messages(events, ev.AgentMessage) == [ev.AgentMessage("m9", "hi")]
     assert "token_count" not in types(events)
+
+
+async def test_reconfiguring_to_a_folder_that_has_gone_is_an_error_of_that_op(
+    world: World, session: Session, tmp_path: Path
+) -> None:
+    world.tools.handler = tool = Blocking()
+    world.model.responses = [calling(call("c1")), saying("one")]
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    await session.submit(says("first"), "1")
+    with anyio.fail_after(5):
+        await tool.running.wait()
+    await session.submit(ops.ConfigureSession(cwd=str(folder)), "cfg")
+    folder.rmdir()
+    tool.release.set()
+    await until_closing(session)
+    error = (await until_closing(session))[-1]
+    assert (error.id, error.msg.type) == ("cfg", "error")
+    await session.submit(says("second"))
+    assert (await until_closing(session))[-1].msg == ev.TaskComplete("ok")
+
+
+async def test_reconfiguring_the_model_loosens_no_policy(world: World, session: Session) -> None:
+    world.config = evolve(
+        world.config,
+        approval_policy="never",
+        sandbox_policy=SandboxPolicy(mode="danger-full-access"),
+    )
+    before = session.env.context
+    await session.submit(ops.ConfigureSession(model="other"))
+    await next_of(session, ev.SessionConfigured)
+    after = session.env.context
+    assert after.model == "other"
+    assert (after.approval_policy, after.sandbox_policy) == (
+        before.approval_policy,
+        before.sandbox_policy,
+    )
+    await session.submit(ops.ConfigureSession(profile="loose"))
+    await next_of(session, ev.SessionConfigured)
+    assert session.env.context.approval_policy == before.approval_policy
+    await session.submit(ops.ConfigureSession(approval_policy="never"))
+    await next_of(session, ev.SessionConfigured)
+    assert session.env.context.approval_policy == "never"
+    assert session.env.context.sandbox_policy == before.sandbox_policy
+
+
+async def test_an_interrupt_while_the_notify_program_starts_is_none_of_the_next_turns(
+    world: World, manager: SessionManager
+) -> None:
+    started, go_on = anyio.Event(), anyio.Event()
+
+    async def slowly() -> None:
+        started.set()
+        await go_on.wait()
+
+    world.config = evolve(world.config, notify=("program",))
+    world.notifier.before = slowly
+    session = (await manager.configure(ConfigureParams(cwd="/"))).session
+    await session.submit(says("first"))
+    await until_closing(session)
+    with anyio.fail_after(5):
+        await started.wait()
+    await session.submit(ops.Interrupt())
+    await anyio.wait_all_tasks_blocked()
+    go_on.set()
+    await session.submit(says("second"))
+    assert (await until_closing(session))[-1].msg == ev.TaskComplete("ok")
+
+
+async def test_a_second_interrupt_behind_an_aborted_turn_is_none_of_the_next_turns(
+    world: World, session: Session
+) -> None:
+    world.tools.handler = tool = Blocking()
+    world.model.responses = [calling(call("c1"))]
+    await session.submit(says("first"))
+    with anyio.fail_after(5):
+        await tool.running.wait()
+    await session.submit(ops.ConfigureSession(model="other"))
+    await session.submit(ops.Interrupt())
+    await until_closing(session)
+    await session.submit(ops.Interrupt())
+    await next_of(session, ev.SessionConfigured)
+    await session.submit(says("second"))
+    assert (await until_closing(session))[-1].msg == ev.TaskComplete("ok")
+
+
+async def test_nothing_is_accepted_behind_a_shutdown(session: Session) -> None:
+    await session.submit(ops.Shutdown())
+    with pytest.raises(SessionClosed):
+        await session.submit(says("late"))
+
+
+async def test_a_refused_submission_does_not_use_up_its_id(session: Session) -> None:
+    with pytest.raises(InvalidState):
+        await session.submit(ops.ExecApproval("none", "approved"), "1")
+    assert await session.submit(says("go"), "1") == "1"
+    await until_closing(session)
+
+
+async def test_a_call_without_an_id_is_given_one_and_answered(
+    world: World, session: Session
+) -> None:
+    item = Item.from_value({"type": "function_call", "name": "tool", "arguments": "{}"})
+    world.model.responses = [calling(item), saying("done")]
+    await session.submit(says("go"))
+    await until_closing(session)
+    _, made, output = world.model.sent()
+    assert made["call_id"]
+    assert made["call_id"] == output["call_id"]
+
+
+async def test_an_override_is_in_the_file_before_any_turn(world: World, session: Session) -> None:
+    await session.submit(ops.OverrideTurnContext(model="model-9"))
+    await anyio.wait_all_tasks_blocked()
+    await session.submit(ops.Shutdown())
+    await next_of(session, ev.ShutdownComplete)
+    contexts = [r for r in world.store.logs[session.id].records if isinstance(r, ContextRecord)]
+    assert [c.model for c in contexts] == ["model-1", "model-9"]
+
+
+async def test_a_refusal_is_shown_as_the_message(world: World, session: Session) -> None:
+    refusal = message("").value() | {"content": [{"type": "refusal", "refusal": "I will not."}]}
+    world.model.responses = [[ItemDone(Item.from_value(refusal)), ResponseCompleted(None, None)]]
+    await session.submit(says("go"))
+    assert (await until_closing(session))[-1].msg == ev.TaskComplete("I will not.")

@@ -175,6 +175,7 @@ SUBMIT = {"sessionId": "s", "op": {"type": "user_input", "items": [{"type": "tex
             "array of string",
         ),
         ({"cwd": "/", "sandboxPolicy": "open"}, params.ConfigureParams, "sandboxPolicy", None),
+        ({"cwd": "/", "config": []}, params.ConfigureParams, "config", "object"),
         ({"limit": True}, params.ListParams, "limit", "integer"),
         ({"limit": 1.5}, params.ListParams, "limit", "integer"),
         ([], params.ListParams, "", "object"),
