@@ -265,7 +265,7 @@ class Turn:
             case ReasoningDelta():
                 await self.announce(AgentReasoningDelta(event.item_id, event.part, event.delta))
             case ItemDone():
-                await self._on_item(event.item, attempt)
+                await self._on_item(event, attempt)
             case ResponseCompleted():
                 await self._on_completed(event)
             case ModelNotice():
@@ -284,7 +284,8 @@ class Turn:
         for name, tokens in unstructure(usage).items():
             self.usage[name] = self.usage.get(name, 0) + tokens
 
-    async def _on_item(self, item: Item, attempt: _Attempt) -> None:
+    async def _on_item(self, event: ItemDone, attempt: _Attempt) -> None:
+        item = event.item
         if item.kind in CALL_OUTPUT_KINDS and item.call_id is None:
             # Every call is answered, and an answer needs something to refer to.
             item = item.with_call_id(CallId(f"call_{uuid.uuid4().hex}"))
@@ -294,25 +295,28 @@ class Turn:
         self.env.history.add(item)
         await self.env.recorder.record(item)
         if item.kind == "message":
-            await self._announce_message(item.value(), attempt)
+            value = item.value()
+            item_id = event.item_id or _item_id(value, attempt.text_item_id)
+            await self._announce_message(value, item_id)
         elif item.kind == "reasoning":
-            await self._announce_reasoning(item.value())
+            value = item.value()
+            await self._announce_reasoning(value, event.item_id or _item_id(value, ""))
         elif item.is_call:
             attempt.calls += 1
             await self._run_call(item)
 
-    async def _announce_message(self, value: dict[str, Any], attempt: _Attempt) -> None:
+    async def _announce_message(self, value: dict[str, Any], item_id: str) -> None:
         if value.get("role") != "assistant":
             return
         content = value.get("content")
         text = "".join(_texts(content, "output_text", "text"))
         text = text or "".join(_texts(content, "refusal", "refusal"))
         self.last_agent_message = text
-        await self.announce(AgentMessage(_item_id(value, attempt.text_item_id), text))
+        await self.announce(AgentMessage(item_id, text))
 
-    async def _announce_reasoning(self, value: dict[str, Any]) -> None:
+    async def _announce_reasoning(self, value: dict[str, Any], item_id: str) -> None:
         for part, text in enumerate(_texts(value.get("summary"), "summary_text", "text")):
-            await self.announce(AgentReasoning(_item_id(value, ""), part, text))
+            await self.announce(AgentReasoning(item_id, part, text))
 
     async def _run_call(self, call: Item) -> None:
         outcome = await self.env.tools.call(

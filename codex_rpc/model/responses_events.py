@@ -90,8 +90,7 @@ class ResponseEvents:
         if item is None:
             return ()
         self._items_done += 1
-        self._ids.done(item.kind)
-        return (ItemDone(item),)
+        return (ItemDone(item, self._ids.done(item)),)
 
     # Ends.
 
@@ -157,6 +156,10 @@ class _ItemIds:
         self._open: dict[str, str] = {}
         """The item of each type that was added last and is not done."""
         self._done = 0
+        self._given: set[str] = set()
+        """The ids that deltas were given."""
+        self._last: dict[str, str] = {}
+        """The one that was given last, by the kind of the item that is not done yet."""
 
     def added(self, message: dict[str, Any], item: dict[str, Any]) -> None:
         item_id, kind = item.get("id"), item.get("type")
@@ -170,10 +173,16 @@ class _ItemIds:
         if isinstance(kind, str):
             self._open[kind] = item_id
 
-    def done(self, kind: str) -> None:
+    def done(self, item: Item) -> str:
+        """What the deltas of `item` were called, or would have been; never `""`."""
+        own = item.value().get("id")
+        own = own if isinstance(own, str) else ""
+        last = self._last.pop(item.kind, "")
+        name = own if own in self._given else last or own or f"item_{self._done}"
         self._done += 1
-        self._open.pop(kind, None)
+        self._open.pop(item.kind, None)
         self._aliases = dict(self._told)
+        return name
 
     def of_delta(self, message: dict[str, Any], kind: str) -> str:
         """The item's id; never `""`."""
@@ -185,6 +194,9 @@ class _ItemIds:
             known = self._find(given, _count(message.get("output_index")), kind)
             if given:
                 self._aliases[given] = known
+        if self._last.get(kind) != known:
+            self._last[kind] = known
+            self._given.add(known)
         return known
 
     def _find(self, given: str, index: int | None, kind: str) -> str:

@@ -65,6 +65,8 @@ class ItemDone:
     """An output item is final."""
 
     item: Item
+    item_id: str = ""
+    """What its deltas were called; `""`: by the item's own id, if it has one."""
 
 
 @frozen

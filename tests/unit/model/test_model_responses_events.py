@@ -304,3 +304,34 @@ def test_no_shape_of_an_event_is_more_than_a_model_error(kind: Any, members: Any
     except ModelError:
         return
     assert all(isinstance(event, ModelEvent) for event in events)
+
+
+REASONING = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "why"}]}
+WHY = {"type": "response.reasoning_summary_text.delta", "delta": "why"}
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [added("m"), text("a", item_id="m"), done({"type": "message", "id": "m"})],
+        [text("a"), done({"type": "message"})],
+        [text("a"), done({"type": "message"}), text("b"), done({"type": "message"})],
+        [done({"type": "message"}), text("b"), done({"type": "message"})],
+        [added("one"), text("a"), done({"type": "message", "id": "another"})],
+        [WHY, done(REASONING), text("a"), done({"type": "message", "id": "m"})],
+    ],
+)
+def test_an_item_is_called_what_its_deltas_were_and_like_no_other(
+    messages: list[dict[str, Any]],
+) -> None:
+    called: list[str] = []
+    pending = ""
+    for event in read(*messages):
+        if isinstance(event, TextDelta | ReasoningDelta):
+            pending = event.item_id
+        elif isinstance(event, ItemDone):
+            assert event.item_id
+            assert pending in ("", event.item_id)
+            called.append(event.item_id)
+            pending = ""
+    assert len(called) == len(set(called)) >= 1
