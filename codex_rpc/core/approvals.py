@@ -92,6 +92,11 @@ class Approvals:
             return None
         return next((w for w in self._waiters.values() if w.turn_id == turn_id), None)
 
+    def turn_of(self, call_id: str) -> SubmissionId | None:
+        """The turn that waits for that answer; None if none does any more."""
+        waiter = self._waiters.get(call_id)
+        return waiter.turn_id if waiter is not None else None
+
     def resolve(self, call_id: str, decision: Decision) -> None:
         """Hand the decision to whoever waits; nothing if the turn has ended meanwhile."""
         waiter = self._waiters.get(call_id)

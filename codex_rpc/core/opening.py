@@ -12,6 +12,7 @@ from attrs import fields
 
 from codex_rpc.config.settings import Config
 from codex_rpc.core.approvals import Approvals
+from codex_rpc.core.errands import Errands
 from codex_rpc.core.events import EventQueue
 from codex_rpc.core.history import History
 from codex_rpc.core.inbox import Gate, Mailbox
@@ -84,7 +85,7 @@ def construct(
         config=config,
         overrides=overrides,
         services=services,
-        message_history=services.backends.message_history(config),
+        errands=Errands(env, services.backends.message_history(config)),
         configured=configured,
     )
 

@@ -1,8 +1,8 @@
 """A live session: takes operations in order, and runs its turns one at a time.
 
 Owns the submission loop. Three tasks: the loop, which never waits for turn, disk, model or
-client; the worker, which runs turns and changes of context; the errand runner, for what
-touches files but belongs to no turn. Nothing outside these tasks changes the session.
+client; the worker, which runs turns and changes of context; the errands, which belong to no
+turn. Nothing outside these tasks changes the session.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import anyio.to_thread
 from attrs import define, evolve, field
 
 from codex_rpc.config.settings import Config
+from codex_rpc.core.errands import Errands
 from codex_rpc.core.events import EventQueue
 from codex_rpc.core.inbox import CloseRequest, Lane, Mailbox, Submission
-from codex_rpc.core.ports import MessageHistory
 from codex_rpc.core.reconfiguration import existing_directory, merged, overridden, reconfigured
 from codex_rpc.core.recorder import STORAGE_FAILED_CODE
 from codex_rpc.core.services import Services
@@ -33,9 +33,6 @@ from codex_rpc.protocol.errors import (
 from codex_rpc.protocol.events import (
     BackgroundEvent,
     Error,
-    EventMsg,
-    GetHistoryEntryResponse,
-    McpListToolsResponse,
     SessionConfigured,
     ShutdownComplete,
 )
@@ -81,11 +78,10 @@ class Session:
     config: Config
     overrides: SessionOverrides
     services: Services
-    message_history: MessageHistory
+    _errands: Errands
     configured: SessionConfigured
     """What was announced when the session was opened or reconfigured."""
     _arrivals: Mailbox = field(factory=Mailbox, init=False)
-    _errands: Mailbox = field(factory=Mailbox, init=False)
     _used_ids: set[str] = field(factory=lambda: {SESSION_SUBMISSION}, init=False)
     _turn: Turn | None = field(default=None, init=False)
     _idle: bool = field(default=True, init=False)
@@ -142,7 +138,12 @@ class Session:
         lane = LANES.get(type(op))
         if lane is not None:
             await self.env.gate.enter(lane)
-            self._ensure_open()
+            try:
+                self._ensure_open()
+            except SessionClosed:
+                # It may stay open after all, and then has its room.
+                self.env.gate.leave(lane)
+                raise
         self._arrivals.put(Submission(id_, op))
         return id_
 
@@ -193,7 +194,7 @@ class Session:
         try:
             async with anyio.create_task_group() as tg:
                 tg.start_soon(self._work)
-                tg.start_soon(self._run_errands)
+                tg.start_soon(self._errands.run)
                 tg.start_soon(self.env.recorder.run)
                 tg.start_soon(self._prepare)
                 last = await self._loop()
@@ -221,10 +222,7 @@ class Session:
                 elif self._starting is not None:
                     self._stop_at_start = True
             case ExecApproval() | PatchApproval():
-                if op.decision == "abort" and self._turn is not None:
-                    self._turn.stop("abort")
-                else:
-                    self.env.approvals.resolve(op.id, op.decision)
+                self._decide(op)
             case AddToHistory() | GetHistoryEntryRequest() | ListMcpTools():
                 self._errands.put(submission)
             case _:
@@ -234,6 +232,13 @@ class Session:
                     self._idle = False
                     self._starting = submission.id
                 self.env.inbox.put(submission)
+
+    def _decide(self, op: ExecApproval | PatchApproval) -> None:
+        if op.decision != "abort":
+            self.env.approvals.resolve(op.id, op.decision)
+        elif self._turn is not None and self.env.approvals.turn_of(op.id) == self._turn.id:
+            # Another turn may run by now, whose end nobody has asked for.
+            self._turn.stop("abort")
 
     async def _try_close(self, submission: Submission) -> bool:
         self._ask_to_close()
@@ -267,10 +272,11 @@ class Session:
         id_ = last.id if last is not None else SESSION_SUBMISSION
         self.env.announce_now(id_, ShutdownComplete())
         self.events.close()
-        while last is not None:
-            if isinstance(last.op, CloseRequest):
-                last.op.settled.set()
-            last = self._arrivals.take()
+        left = last or self._arrivals.take()
+        while left is not None:
+            if isinstance(left.op, CloseRequest):
+                left.op.settled.set()
+            left = self._arrivals.take()
 
     async def _prepare(self) -> None:
         # What the first request needs is loaded once the client has its answer, so that
@@ -304,8 +310,9 @@ class Session:
             case ConfigureSession():
                 await self._reconfigure(submission.id, op)
             case _:
+                # The worker has waited for room already; waiting here would hold up a closing.
                 message = "compaction is not available yet in this version"
-                await self.env.announce(submission.id, Error(message))
+                self.env.announce_now(submission.id, Error(message))
 
     async def _run_turn(self, submission: Submission) -> None:
         turn = self._turn = Turn(self.env, submission.id, self.env.context)
@@ -349,7 +356,7 @@ class Session:
             await notifier.turn_ended(self.config.notify, payload)
         except OSError as exc:
             message = f"the notify program {self.config.notify[0]!r} could not be started: {exc}"
-            await self.env.announce(SESSION_SUBMISSION, BackgroundEvent(message))
+            self.env.announce_now(SESSION_SUBMISSION, BackgroundEvent(message))
 
     async def _reconfigure(self, id_: SubmissionId, op: ConfigureSession) -> None:
         overrides = merged(self.overrides, op)
@@ -361,7 +368,7 @@ class Session:
             model = self.services.backends.model(config)
             context = reconfigured(self.env.context, op, config)
         except CodexError as exc:
-            await self.env.announce(id_, Error(exc.message, _code(exc)))
+            self.env.announce_now(id_, Error(exc.message, _code(exc)))
             return
         old_model, old_tools = self.env.model, self.env.tools
         self.env.model = model
@@ -383,32 +390,6 @@ class Session:
             self.configured, model=context.model, sandbox=self.env.tools.sandbox_means
         )
         self.env.announce_now(id_, self.configured)
-
-    # Errands.
-
-    async def _run_errands(self) -> None:
-        while True:
-            await self._errands.wait()
-            submission = self._errands.take()
-            assert submission is not None
-            self.env.gate.leave("errand")
-            try:
-                answer = await self._errand(submission.op)
-            except OSError as exc:
-                answer = Error(f"the message history cannot be used: {exc}")
-            if answer is not None:
-                await self.env.announce(submission.id, answer)
-
-    async def _errand(self, op: Op | CloseRequest) -> EventMsg | None:
-        match op:
-            case AddToHistory():
-                await self.message_history.append(self.id, op.text)
-                return None
-            case GetHistoryEntryRequest():
-                entry = await self.message_history.entry(op.offset, op.log_id)
-                return GetHistoryEntryResponse(op.offset, op.log_id, entry)
-            case _:
-                return McpListToolsResponse({})
 
 
 def _code(exc: CodexError) -> int | None:

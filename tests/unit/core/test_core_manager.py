@@ -27,19 +27,6 @@ from codex_rpc.protocol.policy import SandboxPolicy
 from codex_rpc.protocol.records import ContextRecord, Damage, SavedContext
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-async def manager(world: World):
-    async with world.manager() as manager:
-        yield manager
-        with anyio.fail_after(5):
-            await manager.close_all()
-
-
 def resumed(result: object) -> ResumeResult:
     assert isinstance(result, ResumeResult)
     return result

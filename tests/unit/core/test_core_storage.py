@@ -14,28 +14,7 @@ from codex_rpc.protocol import events as ev
 from codex_rpc.protocol import ops
 from codex_rpc.protocol.errors import RolloutWriteFailed
 from codex_rpc.protocol.items import Item
-from codex_rpc.protocol.params import ConfigureParams
 from codex_rpc.protocol.tools import ToolHost, ToolOutcome
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-async def manager(world: World):
-    async with world.manager() as manager:
-        yield manager
-        with anyio.fail_after(5):
-            await manager.close_all()
-
-
-@pytest.fixture
-async def session(manager: SessionManager) -> Session:
-    session = (await manager.configure(ConfigureParams(cwd="/"))).session
-    await next_of(session, ev.SessionConfigured)
-    return session
 
 
 async def test_no_command_starts_while_storage_fails_and_all_is_written_when_it_is_back(

@@ -32,26 +32,6 @@ from codex_rpc.protocol.records import ContextRecord, StateRecord, TurnRecord
 from codex_rpc.protocol.tools import ToolHost, ToolOutcome
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-async def manager(world: World):
-    async with world.manager() as manager:
-        yield manager
-        with anyio.fail_after(5):
-            await manager.close_all()
-
-
-@pytest.fixture
-async def session(manager: SessionManager) -> Session:
-    session = (await manager.configure(ConfigureParams(cwd="/"))).session
-    await next_of(session, ev.SessionConfigured)
-    return session
-
-
 def begin(host_call: Item) -> ev.ExecCommandBegin:
     return ev.ExecCommandBegin(host_call.call_id or "", ["x"], "/")
 

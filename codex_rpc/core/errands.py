@@ -1,0 +1,56 @@
+"""What a session is asked that belongs to no turn: the message history, the list of tools.
+
+Owns their order. They touch files and may wait for the client, so they have a task of their
+own: neither the submission loop nor a turn waits for them.
+"""
+
+from __future__ import annotations
+
+from codex_rpc.core.inbox import CloseRequest, Mailbox, Submission
+from codex_rpc.core.ports import MessageHistory
+from codex_rpc.core.surroundings import Surroundings
+from codex_rpc.protocol.events import (
+    Error,
+    EventMsg,
+    GetHistoryEntryResponse,
+    McpListToolsResponse,
+)
+from codex_rpc.protocol.ops import AddToHistory, GetHistoryEntryRequest, Op
+
+
+class Errands:
+    """One session's errands, done one after the other."""
+
+    def __init__(self, env: Surroundings, message_history: MessageHistory) -> None:
+        self._env = env
+        self._message_history = message_history
+        self._waiting = Mailbox()
+
+    def put(self, submission: Submission) -> None:
+        """Add at the end. Never waits."""
+        self._waiting.put(submission)
+
+    async def run(self) -> None:
+        """Do them as they come. Ends by cancellation."""
+        while True:
+            await self._waiting.wait()
+            submission = self._waiting.take()
+            assert submission is not None
+            self._env.gate.leave("errand")
+            try:
+                answer = await self._do(submission.op)
+            except OSError as exc:
+                answer = Error(f"the message history cannot be used: {exc}")
+            if answer is not None:
+                await self._env.announce(submission.id, answer)
+
+    async def _do(self, op: Op | CloseRequest) -> EventMsg | None:
+        match op:
+            case AddToHistory():
+                await self._message_history.append(self._env.session_id, op.text)
+                return None
+            case GetHistoryEntryRequest():
+                entry = await self._message_history.entry(op.offset, op.log_id)
+                return GetHistoryEntryResponse(op.offset, op.log_id, entry)
+            case _:
+                return McpListToolsResponse({})
