@@ -33,6 +33,7 @@ VARIABLE = Leaf(
     valid=lambda value: re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value) is not None,
 )
 PATH = Leaf("a path", (str,), valid=bool, is_path=True)
+GLOB = Leaf("a pattern of paths, such as **/.env", (str,), valid=bool, is_path=True)
 ADDRESS = Leaf("an address that begins with http:// or https://", (str,), valid=is_address)
 FLAG = Leaf("true or false", (bool,))
 COUNT = Leaf("an integer, 0 or more", (int,), valid=lambda value: value >= 0)
@@ -69,21 +70,22 @@ _PROVIDER = Table(
 
 _MCP_SERVER = Table(
     {
-        "command": TEXT,
+        "command": NAME,
         "args": TEXTS,
         "env": TEXT_BY_NAME,
         "env_vars": TEXTS,
         "cwd": PATH,
-        "url": TEXT,
-        "bearer_token_env_var": TEXT,
+        "url": ADDRESS,
+        "bearer_token_env_var": VARIABLE,
         "http_headers": TEXT_BY_NAME,
-        "env_http_headers": TEXT_BY_NAME,
+        "env_http_headers": Entries(VARIABLE),
         "startup_timeout_sec": SECONDS,
         "startup_timeout_ms": COUNT,
         "tool_timeout_sec": SECONDS,
         "enabled": FLAG,
         "enabled_tools": TEXTS,
         "disabled_tools": TEXTS,
+        "trust_hints": FLAG,
     }
 )
 
@@ -106,6 +108,9 @@ _SESSION_KEYS: dict[str, Node] = {
             "exclude_slash_tmp": FLAG,
         }
     ),
+    "sandbox_means": _choice("auto", "bubblewrap", "landlock"),
+    "sandbox_deny_read": Array(GLOB),
+    "mcp_servers": Entries(_MCP_SERVER),
     "shell_environment_policy": Table(
         {
             "inherit": _choice("all", "core", "none"),
@@ -158,7 +163,6 @@ _UNUSED_KEYS: dict[str, Node] = {
     "include_view_image_tool": FLAG,
     "instructions": TEXT,
     "mcp_oauth_credentials_store": TEXT,
-    "mcp_servers": Entries(_MCP_SERVER),
     "model_auto_compact_token_limit": COUNT,
     "model_reasoning_summary_format": TEXT,
     "model_supports_reasoning_summaries": FLAG,

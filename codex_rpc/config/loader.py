@@ -15,6 +15,7 @@ from attrs import evolve
 from codex_rpc.config.cli_overrides import Override
 from codex_rpc.config.credentials import secret_variables, with_credentials
 from codex_rpc.config.layers import read_layers
+from codex_rpc.config.mcp_servers import enabled_servers, missing_tokens, server_secrets
 from codex_rpc.config.paths import absolute, expanded
 from codex_rpc.config.project_docs import (
     DEFAULT_MAX_BYTES,
@@ -66,6 +67,7 @@ def load_config(
     layers = read_layers(file, cli_overrides, overrides)
     table = layers.table
     providers = known_providers(table.get("model_providers", {}), environ)
+    servers = table.get("mcp_servers", {})
     provider = _chosen_provider(table, providers, file)
     instructions = _user_instructions(table, overrides, codex_home=codex_home, cwd=cwd)
     return Config(
@@ -85,16 +87,21 @@ def load_config(
         notify=tuple(table.get("notify", ())),
         user_instructions=instructions.text,
         base_instructions=_base_instructions(table, overrides, environ=environ, cwd=cwd),
-        shell_environment=_shell_environment(table, secret_variables(providers.values())),
+        shell_environment=_shell_environment(
+            table, secret_variables(providers.values()) | server_secrets(servers.values())
+        ),
+        deny_read=tuple(str(expanded(p, environ)) for p in table.get("sandbox_deny_read", ())),
+        mcp_servers=enabled_servers(servers, environ),
         history=_history(table),
         experimental_resume=_resume_path(table, environ),
-        warnings=layers.warnings + instructions.warnings,
+        warnings=layers.warnings + instructions.warnings + missing_tokens(servers, environ),
         **{name: table[name] for name in _SAME_IN_CONFIG if name in table},
     )
 
 
 _SAME_IN_CONFIG = (
     "approval_policy",
+    "sandbox_means",
     "model_context_window",
     "model_max_output_tokens",
     "disable_response_storage",

@@ -64,8 +64,32 @@ class ShellEnvironment:
     set: Mapping[str, str] = field(factory=dict, repr=False)
     include_only: tuple[str, ...] = ()
     always_exclude: frozenset[str] = frozenset()
-    """Names of the variables that hold providers' keys and headers; left out whatever else is said.
-    """
+    """Names of the variables that hold the keys and headers of providers and MCP servers; left out
+    whatever else is said."""
+
+
+@frozen(kw_only=True)
+class McpServer:
+    """`[mcp_servers.NAME]`: a program to start, or an address to ask."""
+
+    name: str
+    command: str | None = None
+    """None: it is reached at `url`."""
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(factory=dict, repr=False)
+    """All that the program is given besides the few variables that every program needs."""
+    cwd: Path | None = None
+    """Where the program runs; None: in the session's folder."""
+    url: str | None = None
+    http_headers: Mapping[str, str] = field(factory=dict, repr=False)
+    """The bearer token and the headers of `env_http_headers` are filled in."""
+    startup_timeout_s: float = 10.0
+    tool_timeout_s: float = 60.0
+    enabled_tools: tuple[str, ...] | None = None
+    """None: all that the server has."""
+    disabled_tools: tuple[str, ...] = ()
+    trust_hints: bool = False
+    """Whether its tools' `readOnlyHint` is believed."""
 
 
 @frozen(kw_only=True)
@@ -107,6 +131,13 @@ class Config:
     base_instructions: str | None = None
     """Replaces the built-in system prompt; None: the built-in one."""
     shell_environment: ShellEnvironment = ShellEnvironment()
+    sandbox_means: Literal["auto", "bubblewrap", "landlock"] = "auto"
+    """What is to confine commands on Linux; "auto": the best that works."""
+    deny_read: tuple[str, ...] = ()
+    """Globs of files that neither commands nor tools may read, `~` expanded. A relative one holds
+    below the session's folder and below each writable root. CODEX_HOME/auth.json is denied too."""
+    mcp_servers: tuple[McpServer, ...] = ()
+    """The enabled ones, sorted by name."""
     history: HistorySettings = HistorySettings()
     tool_output_max_bytes: int = 10 * 1024
     """Of a command's output, what the model is given at most; 0: no limit."""
