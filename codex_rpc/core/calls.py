@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
+from attrs import evolve, field
+
 from codex_rpc.core.surroundings import Surroundings
 from codex_rpc.protocol.events import ApprovalRequest, EventMsg
 from codex_rpc.protocol.frozen import frozen
@@ -23,6 +25,8 @@ class CallHost:
     abandoned: dict[CallId, ToolOutcome]
     """Where the turn's closing finds what a cancelled call left."""
     call: Item
+    questions: list[str] = field(factory=list)
+    """The ids under which something was asked for this call."""
 
     async def announce(self, msg: EventMsg) -> None:
         """Announce a begin, or progress."""
@@ -33,12 +37,24 @@ class CallHost:
         approvals = self.env.approvals
         if approvals.is_approved(scope):
             return "approved_for_session"
+        request = self._with_own_id(request)
         waiter = approvals.register(self.turn_id, request, scope)
         try:
             await self.announce(request)
             return await waiter.wait()
         finally:
             approvals.withdraw(request.call_id)
+
+    def _with_own_id(self, request: ApprovalRequest) -> ApprovalRequest:
+        """`request`, under another id if it is not the first for this call.
+
+        An answer to the one before that comes late, or twice, must not count for this one.
+        """
+        self.questions.append(request.call_id)
+        count = len(self.questions)
+        if count == 1:
+            return request
+        return evolve(request, call_id=f"{request.call_id}#{count}")
 
     def abandon(self, outcome: ToolOutcome) -> None:
         """Keep `outcome` for the turn's closing."""

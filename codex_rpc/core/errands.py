@@ -53,4 +53,5 @@ class Errands:
                 entry = await self._message_history.entry(op.offset, op.log_id)
                 return GetHistoryEntryResponse(op.offset, op.log_id, entry)
             case _:
-                return McpListToolsResponse({})
+                await self._env.tools.ready()
+                return McpListToolsResponse(await self._env.tools.mcp_tools())

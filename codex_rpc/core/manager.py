@@ -152,7 +152,8 @@ class SessionManager:
             cwd=config.cwd,
             version=self._services.version,
         )
-        log_id, entry_count = await self._services.backends.message_history(config).stat()
+        means = await tools.sandbox_means(config.sandbox_policy)
+        counts = await self._services.backends.message_history(config).stat()
         context = ContextRecord(
             timestamp=now,
             cwd=str(config.cwd),
@@ -172,7 +173,8 @@ class SessionManager:
             overrides,
             model,
             tools,
-            (log_id, entry_count),
+            means,
+            counts,
         )
         session.env.recorded_context = session.env.context
         self._go_live(session)
@@ -249,9 +251,19 @@ class SessionManager:
             seen_item_count=saved.seen_item_count,
             used_call_ids=saved.used_call_ids,
         )
+        means = await tools.sandbox_means(config.sandbox_policy)
         counts = await self._services.backends.message_history(config).stat()
         session = construct(
-            self._services, saved.session_id, history, log, config, told, model, tools, counts
+            self._services,
+            saved.session_id,
+            history,
+            log,
+            config,
+            told,
+            model,
+            tools,
+            means,
+            counts,
         )
         session.env.interrupted = saved.interrupted
         answers = [call_output(call, INTERRUPTED_OUTPUT) for call in history.open_calls()]

@@ -27,6 +27,7 @@ from codex_rpc.protocol.events import EventMsg, SessionConfigured
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import SESSION_SUBMISSION, SessionId
 from codex_rpc.protocol.params import ConfigureResult, SessionOverrides
+from codex_rpc.protocol.policy import SandboxMeans
 from codex_rpc.protocol.records import SavedSession
 
 
@@ -47,6 +48,7 @@ def construct(
     overrides: SessionOverrides,
     model: ModelClient,
     tools: ToolBox,
+    sandbox_means: SandboxMeans,
     message_history_counts: tuple[int, int],
 ) -> Session:
     """A session over a file that is held; `message_history_counts` are its log id and entries."""
@@ -78,7 +80,7 @@ def construct(
         history_log_id=log_id,
         history_entry_count=entry_count,
         rollout_path=str(log.path),
-        sandbox=tools.sandbox_means,
+        sandbox=sandbox_means,
     )
     return Session(
         env=env,
@@ -128,7 +130,7 @@ def describe(session: Session, *, resumed: bool) -> ConfigureResult:
         cwd=str(context.cwd),
         approval_policy=context.approval_policy,
         sandbox_policy=context.sandbox_policy,
-        sandbox=session.env.tools.sandbox_means,
+        sandbox=configured.sandbox or "none",
         rollout_path=configured.rollout_path,
         history_log_id=configured.history_log_id,
         history_entry_count=configured.history_entry_count,

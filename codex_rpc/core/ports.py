@@ -6,18 +6,19 @@ Each port has one contract suite in tests/ that is run against the real thing an
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Sequence, Set
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from codex_rpc.config.settings import Config
-from codex_rpc.protocol.events import HistoryEntry
+from codex_rpc.protocol.events import EventMsg, HistoryEntry
 from codex_rpc.protocol.ids import SessionId
 from codex_rpc.protocol.items import Item
 from codex_rpc.protocol.model import ModelEvent, Prompt
-from codex_rpc.protocol.params import SandboxMeans, SessionOverrides
+from codex_rpc.protocol.params import SessionOverrides
+from codex_rpc.protocol.policy import SandboxMeans, SandboxPolicy
 from codex_rpc.protocol.records import (
     Header,
     ReadPage,
@@ -83,17 +84,33 @@ class ModelClient(Protocol):
 class ToolBox(Protocol):
     """What the model may call."""
 
-    @property
-    def sandbox_means(self) -> SandboxMeans:
-        """What confines commands on this machine."""
+    async def sandbox_means(self, policy: SandboxPolicy) -> SandboxMeans:
+        """What confines commands under `policy` on this machine."""
         ...
 
     async def prepare(self) -> None:
         """Load what the first call would have to wait for. Idempotent."""
         ...
 
+    async def run(self, announce: Callable[[EventMsg], None]) -> None:
+        """Keep alive what the tools need between calls (MCP servers), until cancelled.
+
+        To be run once, in the session's group. `announce` takes what belongs to no turn.
+        Whoever is cancelled here returns only after everything it started is dead.
+        """
+        ...
+
+    async def ready(self) -> None:
+        """Wait until `specs` offers everything that will be offered; bounded by the servers'
+        startup timeouts. At once where `run` has nothing to start."""
+        ...
+
     def specs(self, context: TurnContext) -> Sequence[dict[str, Any]]:
         """Tool definitions in the Responses API's form, in stable order."""
+        ...
+
+    async def mcp_tools(self) -> dict[str, Any]:
+        """The MCP servers' tools by the name that the model calls them, in stable order."""
         ...
 
     async def call(self, call: Item, host: ToolHost) -> ToolOutcome:
@@ -114,7 +131,7 @@ class ToolBox(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Stop what the tools keep running. Idempotent."""
+        """Remove what the tools keep on disk between calls. Idempotent."""
         ...
 
 

@@ -33,6 +33,7 @@ from codex_rpc.protocol.errors import (
 from codex_rpc.protocol.events import (
     BackgroundEvent,
     Error,
+    EventMsg,
     SessionConfigured,
     ShutdownComplete,
 )
@@ -96,6 +97,8 @@ class Session:
     """There from the moment closing is asked for; fires when the session has ended, or stays
     open after all."""
     _closed: bool = field(default=False, init=False)
+    _tools_running: anyio.CancelScope | None = field(default=None, init=False)
+    """What the tools keep alive; cancelled when other tools take their place."""
 
     @property
     def id(self) -> SessionId:
@@ -197,6 +200,7 @@ class Session:
                 tg.start_soon(self._errands.run)
                 tg.start_soon(self.env.recorder.run)
                 tg.start_soon(self._prepare)
+                tg.start_soon(self._keep_tools)
                 last = await self._loop()
                 tg.cancel_scope.cancel()
         finally:
@@ -284,6 +288,14 @@ class Session:
         await self.events.wait_for_reader()
         await self.env.model.prepare()
         await self.env.tools.prepare()
+
+    async def _keep_tools(self) -> None:
+        def announce(msg: EventMsg) -> None:
+            self.env.announce_now(SESSION_SUBMISSION, msg)
+
+        while True:
+            with anyio.CancelScope() as self._tools_running:
+                await self.env.tools.run(announce)
 
     # Turns and changes of context.
 
@@ -378,6 +390,8 @@ class Session:
         self.env.model_provider = config.provider.id
         self.env.context = context
         self.config, self.overrides = config, overrides
+        if self._tools_running is not None:
+            self._tools_running.cancel()
         await old_tools.aclose()
         await old_model.aclose()
         # A stored response belongs to the provider that made it.
@@ -386,9 +400,8 @@ class Session:
         if state is not None:
             records.append(state)
         await self.env.recorder.record_now(*records)
-        self.configured = evolve(
-            self.configured, model=context.model, sandbox=self.env.tools.sandbox_means
-        )
+        means = await self.env.tools.sandbox_means(context.sandbox_policy)
+        self.configured = evolve(self.configured, model=context.model, sandbox=means)
         self.env.announce_now(id_, self.configured)
 
 

@@ -252,6 +252,7 @@ class Turn:
 
     async def _request(self, attempt: _Attempt) -> bool:
         """Ask once; whether the model expects another request, with the outputs of its calls."""
+        await self.env.tools.ready()
         async with self.env.model.stream(self._prompt()) as events:
             async for event in events:
                 await self._on_model_event(event, attempt)

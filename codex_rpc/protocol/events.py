@@ -12,6 +12,7 @@ from attrs import field
 
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import SubmissionId
+from codex_rpc.protocol.policy import SandboxMeans
 
 AbortReason = Literal["interrupted", "abort", "shutdown", "taken_over"]
 
@@ -38,7 +39,7 @@ class SessionConfigured:
     history_log_id: int
     history_entry_count: int
     rollout_path: str
-    sandbox: str | None = None
+    sandbox: SandboxMeans | None = None
     """Which means confines commands here."""
 
 

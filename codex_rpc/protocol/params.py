@@ -6,11 +6,9 @@ from typing import ClassVar, Literal
 
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ops import Op
-from codex_rpc.protocol.policy import ApprovalPolicy, SandboxPolicy
+from codex_rpc.protocol.policy import ApprovalPolicy, SandboxMeans, SandboxPolicy
 from codex_rpc.protocol.records import ReadPage, SessionPage
 from codex_rpc.protocol.settings import Settings
-
-SandboxMeans = Literal["bubblewrap", "landlock", "seatbelt", "none"]
 
 
 @frozen(kw_only=True)

@@ -19,6 +19,8 @@ a sandboxed command was denied something. `on-request`: asked when the model req
 """
 
 SandboxMode = Literal["read-only", "workspace-write", "danger-full-access"]
+SandboxMeans = Literal["bubblewrap", "landlock", "seatbelt", "none"]
+"""What confines commands on a machine."""
 Decision = Literal["approved", "approved_for_session", "denied", "abort"]
 
 APPROVAL_POLICIES: tuple[ApprovalPolicy, ...] = get_args(ApprovalPolicy)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from codex_rpc.protocol.events import ApprovalRequest, EventMsg
 from codex_rpc.protocol.frozen import frozen
+from codex_rpc.protocol.ids import SubmissionId
 from codex_rpc.protocol.policy import ApprovalPolicy, Decision, SandboxPolicy
 
 
@@ -40,6 +41,11 @@ class ToolHost(Protocol):
     @property
     def context(self) -> TurnContext:
         """The turn's surroundings."""
+        ...
+
+    @property
+    def turn_id(self) -> SubmissionId:
+        """Which turn it is; a turn's calls come one after the other."""
         ...
 
     async def announce(self, msg: EventMsg) -> None:

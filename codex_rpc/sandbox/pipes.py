@@ -1,4 +1,4 @@
-"""The pipes that a command writes its output to.
+"""The pipes that a command writes its output to, and its launcher a report.
 
 We make the pipes ourselves because then nothing reads ahead of us: a pipe that we leave unread
 fills, and the command waits. It also makes closing them certain, whoever else holds the
@@ -23,23 +23,21 @@ MAX_READ = 8192
 """How many bytes one read returns at most."""
 
 
-class OutputPipe:
-    """One stream of a command's output."""
+class ReadPipe:
+    """A pipe of which we hold the end for reading."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self) -> None:
         """Make the pipe. Raises OSError when there are no file descriptors left."""
-        self.stream = stream
         self._read_fd, self._write_fd = os.pipe()
         os.set_blocking(self._read_fd, False)
 
     @property
     def child_end(self) -> int:
-        """What to hand to the child as this stream."""
+        """What to hand to the child."""
         return self._write_fd
 
-    def attach(self, process: anyio.abc.Process) -> None:
+    def handed_over(self) -> None:
         """The child has been started, and holds its own copy of `child_end`."""
-        del process
         self._close_child_end()
 
     def read_now(self) -> bytes | None:
@@ -62,6 +60,19 @@ class OutputPipe:
         if self._write_fd >= 0:
             fd, self._write_fd = self._write_fd, -1
             os.close(fd)
+
+
+class OutputPipe(ReadPipe):
+    """One stream of a command's output."""
+
+    def __init__(self, stream: Stream) -> None:
+        super().__init__()
+        self.stream = stream
+
+    def attach(self, process: anyio.abc.Process) -> None:
+        """The child is `process`, and holds its own copy of `child_end`."""
+        del process
+        self.handed_over()
 
 
 class StreamPipe:

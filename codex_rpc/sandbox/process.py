@@ -2,16 +2,15 @@
 
 Owns the order of things: output is handed on as it arrives; the deadline holds for the command
 and for the draining of its pipes; whoever leaves `run_process`, also by cancellation, leaves
-no process of the command's group behind. It does not know what the output means, who may see
-it, nor whether the command was allowed.
+no process of the command behind. It does not know what the output means, who may see it, what
+confines the command, nor whether it was allowed.
 """
 
 from __future__ import annotations
 
 import math
 import os
-import subprocess
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -20,7 +19,17 @@ import anyio.abc
 import anyio.lowlevel
 
 from codex_rpc.protocol.frozen import frozen
-from codex_rpc.sandbox.pipes import STREAMS, OutputPipe, Stream, StreamPipe, output_pipe
+from codex_rpc.sandbox.inheritance import inheritable
+from codex_rpc.sandbox.launch import Launch
+from codex_rpc.sandbox.pipes import (
+    STREAMS,
+    OutputPipe,
+    ReadPipe,
+    Stream,
+    StreamPipe,
+    output_pipe,
+)
+from codex_rpc.sandbox.supervisor import Report, with_status
 from codex_rpc.sandbox.tree import ProcessTree, spawn_options
 
 GRACE_S = 0.2
@@ -48,14 +57,17 @@ class ProcessResult:
     exit_code: int | None
     """None: it did not end by itself, see `timed_out` and `signal`."""
     signal: int | None = None
-    """The signal that killed it, if it was not us."""
+    """The signal that killed it, if it was not us. Bubblewrap does not tell: there a command that
+    is killed by signal n ends with the exit code 128 + n."""
     timed_out: bool = False
     duration_s: float
     """Until the command itself ended; not the drain."""
     stopped: int = 0
-    """How many processes it had left in the background, which were then ended."""
+    """How many processes it had left in the background, which were then ended. Bubblewrap ends
+    them with the command, and they are not counted."""
     detached: bool = False
-    """Something out of our reach still holds its output open."""
+    """Something out of our reach still holds its output open: another user's process, one that
+    somebody else started for the command, or, where there is no wrapper, a daemon."""
 
 
 @frozen
@@ -74,14 +86,9 @@ class NotStarted:
 
 
 async def run_process(
-    argv: Sequence[str],
-    *,
-    cwd: Path,
-    env: Mapping[str, str],
-    deadline_s: float | None,
-    on_output: OnOutput,
+    launch: Launch, *, cwd: Path, deadline_s: float | None, on_output: OnOutput
 ) -> ProcessResult | NotStarted:
-    """Run `argv` with null stdin, in a process group of its own, until all of it has ended.
+    """Run `launch` in `cwd` with null stdin, apart from our process group, until all has ended.
 
     Returns when the command has exited and its output is drained. What it left in the background
     gets `GRACE_S` and is then ended; `deadline_s` (None: no deadline) after the start all of it
@@ -94,54 +101,78 @@ async def run_process(
     with ExitStack() as stack:
         try:
             pipes = [stack.enter_context(closing(output_pipe(stream))) for stream in STREAMS]
+            argv, inherited = stack.enter_context(inheritable(launch))
+            stdin = os.open(launch.stdin, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+            stack.callback(os.close, stdin)
+            status: ReadPipe | None = None
+            if launch.wrapper == "supervisor":
+                status = stack.enter_context(closing(ReadPipe()))
+                argv = with_status(argv, status.child_end)
+                inherited = [*inherited, status.child_end]
             # Spawning is short, and cancelled halfway would leave a process without an owner.
             with anyio.CancelScope(shield=True):
                 process = await anyio.open_process(
                     argv,
-                    stdin=subprocess.DEVNULL,
+                    stdin=stdin,
                     stdout=pipes[0].child_end,
                     stderr=pipes[1].child_end,
                     cwd=cwd,
-                    env=env,
+                    env=launch.env,
+                    pass_fds=inherited,
                     **spawn_options(),
                 )
         except (OSError, ValueError) as exc:
             return NotStarted.because(exc)
         for pipe in pipes:
             pipe.attach(process)
-        return await _Run(process, [_Pump(pipe, on_output) for pipe in pipes]).complete(deadline_s)
+        if status is not None:
+            status.handed_over()
+        tree = ProcessTree(process.pid, launch.wrapper)
+        pumps = [_Pump(pipe, on_output) for pipe in pipes]
+        return await _Run(process, tree, pumps, status).complete(deadline_s)
 
 
 class _Run:
     """A started command."""
 
-    def __init__(self, process: anyio.abc.Process, pumps: Sequence[_Pump]) -> None:
+    def __init__(
+        self,
+        process: anyio.abc.Process,
+        tree: ProcessTree,
+        pumps: Sequence[_Pump],
+        status: ReadPipe | None,
+    ) -> None:
         self._process = process
+        self._tree = tree
         self._pumps = pumps
-        self._tree = ProcessTree(process.pid)
+        self._status = status
+        self._report = Report()
         self._started = anyio.current_time()
         self._ended: float | None = None
         self._stopped = 0
 
-    async def complete(self, deadline_s: float | None) -> ProcessResult:
+    async def complete(self, deadline_s: float | None) -> ProcessResult | NotStarted:
         try:
             with anyio.move_on_after(deadline_s) as deadline:
                 await self._run()
         finally:
             with anyio.CancelScope(shield=True):
                 await self._stop()
-        return self._result(timed_out=deadline.cancelled_caught and self._ended is None)
+        timed_out = deadline.cancelled_caught and self._ended is None
+        return self._not_started() or self._result(timed_out=timed_out)
 
     async def _run(self) -> None:
         """To the natural end: the command has exited and what it wrote has been read."""
         async with anyio.create_task_group() as group:
             for pump in self._pumps:
                 group.start_soon(pump.run)
-            await self._process.wait()
+            await self._end_of_command()
             self._ended = anyio.current_time()
             with anyio.move_on_after(GRACE_S):
                 for pump in self._pumps:
                     await pump.done.wait()
+                # A supervisor ends with the last of what it supervises.
+                await self._process.wait()
                 # No event tells when the last of a group is gone.
                 while self._tree.alive():  # noqa: ASYNC110
                     await anyio.sleep(POLL_S)
@@ -150,6 +181,25 @@ class _Run:
                 await self._death()
             for pump in self._pumps:
                 pump.finish()
+
+    async def _end_of_command(self) -> None:
+        """A supervisor tells it; else the started process is the command, or ends with it."""
+        if self._status is None or not await self._is_reported(self._status):
+            await self._process.wait()
+
+    async def _is_reported(self, status: ReadPipe) -> bool:
+        """Wait for the report of the end; False: the launcher was killed before, or failed."""
+        while not self._report.ended:
+            data = status.read_now()
+            if data is None:
+                await status.readable()
+                continue
+            if not data:
+                return False
+            self._report.feed(data)
+            if self._report.pid is not None:
+                self._tree.add_leader(self._report.pid)
+        return True
 
     async def _stop(self) -> None:
         """End what is left, if anything, and take the last of the output."""
@@ -176,13 +226,25 @@ class _Run:
             while self._tree.kill():  # noqa: ASYNC110
                 await anyio.sleep(POLL_S)
 
+    def _not_started(self) -> NotStarted | None:
+        """Why the command itself never ran, if the launcher could not start it."""
+        if self._report.problem is not None:
+            return NotStarted.because(self._report.problem)
+        code = self._process.returncode
+        silent = self._status is not None and self._report.pid is None
+        if silent and self._ended is not None and code is not None and code >= 0:
+            return NotStarted(f"the launcher of commands failed with exit code {code}")
+        return None
+
     def _result(self, *, timed_out: bool) -> ProcessResult:
         ended = self._ended if self._ended is not None else anyio.current_time()
+        exit_code, signal = self._report.exit_code, self._report.signal
         code = self._process.returncode
-        natural = code is not None and code >= 0 and not timed_out
+        if not self._report.ended and code is not None:
+            exit_code, signal = (code, None) if code >= 0 else (None, -code)
         return ProcessResult(
-            exit_code=code if natural else None,
-            signal=-code if code is not None and code < 0 and not timed_out else None,
+            exit_code=None if timed_out else exit_code,
+            signal=None if timed_out else signal,
             timed_out=timed_out,
             duration_s=ended - self._started,
             stopped=self._stopped,

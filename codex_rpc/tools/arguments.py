@@ -55,6 +55,8 @@ class Command:
     timeout_ms: float = DEFAULT_TIMEOUT_MS
     env: Mapping[str, str] = field(factory=dict)
     """Variables that the model adds."""
+    escalated: bool = False
+    """Whether the model asks for it to run without the sandbox."""
     justification: str | None = None
     """Why the model thinks that it should be allowed."""
 
@@ -77,6 +79,7 @@ def command_of_function(item: Mapping[str, Any]) -> Command:
         argv=tuple(given.command),
         workdir=given.workdir,
         timeout_ms=_timeout_ms("timeout", given.timeout),
+        escalated=bool(given.with_escalated_permissions),
         justification=given.justification,
     )
 

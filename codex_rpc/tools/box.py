@@ -1,16 +1,18 @@
 """What the model may call: a table of tools, and the one door to them.
 
-Owns the names and definitions that the model is offered, and turns whatever goes wrong inside
-a tool into its output. What a tool does is its own module's.
+Owns the names under which the model calls them, the parts that they share, and turns whatever
+goes wrong inside a tool into its output. What a tool does is its own module's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anyio
 from anyio import to_thread
 
 from codex_rpc.config.settings import Config
@@ -21,63 +23,27 @@ from codex_rpc.protocol.events import (
     EventMsg,
     ExecCommandBegin,
     ExecCommandEnd,
+    McpToolCallBegin,
+    McpToolCallEnd,
+    PatchApplyBegin,
+    PatchApplyEnd,
 )
+from codex_rpc.protocol.ids import SubmissionId
 from codex_rpc.protocol.items import Item
-from codex_rpc.protocol.params import SandboxMeans
-from codex_rpc.protocol.policy import Decision
+from codex_rpc.protocol.policy import Decision, SandboxMeans, SandboxPolicy
 from codex_rpc.protocol.tools import ToolHost, ToolOutcome, TurnContext
-from codex_rpc.sandbox.means import sandbox_means
+from codex_rpc.tools.specs import specs_for
 
 if TYPE_CHECKING:
+    from codex_rpc.sandbox.confinement import Sandbox
+    from codex_rpc.tools.mcp.servers import McpServers
+    from codex_rpc.tools.patch.tool import PatchTool
     from codex_rpc.tools.shell import Shell
 
 Handler = Callable[[Item, ToolHost], Awaitable[ToolOutcome]]
 
-LOCAL_SHELL_MODELS = frozenset({"codex-mini-latest"})
-"""Models that know a shell tool of their own and need no definition of ours."""
-
-SHELL_SPEC: dict[str, Any] = {
-    "type": "function",
-    "name": "shell",
-    "description": (
-        "Run a program on the user's machine and get what it printed. The program is started "
-        "directly, not by a shell, with an empty stdin; for pipes, redirections and the like "
-        'start one: ["bash", "-lc", "..."]. Processes that are still in the background when '
-        "the program ends are stopped. Depending on the user's settings the user is asked "
-        "first, and may decline."
-    ),
-    "strict": False,
-    "parameters": {
-        "type": "object",
-        "properties": {
-            "command": {
-                "type": "array",
-                "items": {"type": "string"},
-                "description": "The program and its arguments.",
-            },
-            "workdir": {
-                "type": "string",
-                "description": "Where to run it; relative to, and by default, the session's "
-                "working directory.",
-            },
-            "timeout": {
-                "type": "number",
-                "description": "After how many milliseconds it is stopped; 10000 by default.",
-            },
-            "with_escalated_permissions": {
-                "type": "boolean",
-                "description": "Ask the user to let it run outside the sandbox. Only for what "
-                "cannot work inside.",
-            },
-            "justification": {
-                "type": "string",
-                "description": "One sentence for the user: why it should be allowed.",
-            },
-        },
-        "required": ["command"],
-        "additionalProperties": False,
-    },
-}
+_LOADED_AHEAD = ("codex_rpc.tools.shell", "codex_rpc.tools.patch.tool")
+"""What most sessions need. An editor waits for the start, not for these."""
 
 
 class ToolBox:
@@ -91,29 +57,90 @@ class ToolBox:
             ("function_call", "shell"): lambda: self._shell.call_function,
             ("function_call", "container.exec"): lambda: self._shell.call_function,
             ("local_shell_call", ""): lambda: self._shell.call_local,
+            ("function_call", "apply_patch"): lambda: self._patches.call_function,
+            ("custom_tool_call", "apply_patch"): lambda: self._patches.call_custom,
+            ("function_call", "update_plan"): self._plan_tool,
+            ("function_call", "view_image"): lambda: self._view_image,
         }
+
+    # The parts, each made when it is first needed, in the event loop's thread.
+
+    @cached_property
+    def _sandbox(self) -> Sandbox:
+        from codex_rpc.sandbox.confinement import Sandbox
+
+        return Sandbox(self._config, environ=self._environ)
+
+    @cached_property
+    def _patches(self) -> PatchTool:
+        from codex_rpc.tools.patch.tool import PatchTool
+
+        return PatchTool(self._sandbox)
 
     @cached_property
     def _shell(self) -> Shell:
-        # Imported when it is needed: an editor waits for the start, not for this.
         from codex_rpc.tools.shell import Shell
 
-        return Shell(self._config, environ=self._environ)
+        return Shell(
+            self._config, environ=self._environ, sandbox=self._sandbox, patches=self._patches
+        )
+
+    @cached_property
+    def _mcp(self) -> McpServers | None:
+        """None: no server is configured."""
+        if not self._config.mcp_servers:
+            return None
+        from codex_rpc.tools.mcp.servers import McpServers
+
+        return McpServers(
+            self._config.mcp_servers,
+            cwd=self._config.cwd,
+            environ=self._environ,
+            max_output_bytes=self._config.tool_output_max_bytes,
+        )
+
+    @staticmethod
+    def _plan_tool() -> Handler:
+        from codex_rpc.tools.plan import update_plan
+
+        return update_plan
+
+    async def _view_image(self, call: Item, host: ToolHost) -> ToolOutcome:
+        from codex_rpc.tools.image import view_image
+
+        return await view_image(call, host, self._sandbox)
+
+    # The port.
+
+    async def sandbox_means(self, policy: SandboxPolicy) -> SandboxMeans:
+        """What confines commands under `policy` on this machine."""
+        return await self._sandbox.means(policy)
 
     async def prepare(self) -> None:
         """Load what the first call would have to wait for. Idempotent."""
-        await to_thread.run_sync(lambda: self._shell)
+        for module in _LOADED_AHEAD:
+            await to_thread.run_sync(import_module, module)
 
-    @property
-    def sandbox_means(self) -> SandboxMeans:
-        """What confines commands on this machine."""
-        return sandbox_means()
+    async def run(self, announce: Callable[[EventMsg], None]) -> None:
+        """Keep the MCP servers alive until cancelled; then nothing of them runs any more."""
+        if self._mcp is None:
+            await anyio.sleep_forever()
+        else:
+            await self._mcp.run(announce)
+
+    async def ready(self) -> None:
+        """Wait until each MCP server offers its tools or is known not to."""
+        if self._mcp is not None:
+            await self._mcp.ready()
 
     def specs(self, context: TurnContext) -> Sequence[dict[str, Any]]:
         """Tool definitions in the Responses API's form, in stable order."""
-        if context.model in LOCAL_SHELL_MODELS:
-            return [{"type": "local_shell"}]
-        return [SHELL_SPEC]
+        mcp = self._mcp.specs() if self._mcp is not None else []
+        return [*specs_for(context), *mcp]
+
+    async def mcp_tools(self) -> dict[str, Any]:
+        """The MCP servers' tools by the name that the model calls them, in stable order."""
+        return self._mcp.tools() if self._mcp is not None else {}
 
     async def call(self, call: Item, host: ToolHost) -> ToolOutcome:
         """Run one call to its end.
@@ -125,35 +152,46 @@ class ToolBox:
         value = call.value()
         name = value.get("name")
         name = name if isinstance(name, str) else ""
-        handler = self._handlers.get((call.kind, name))
-        if handler is None:
-            return ToolOutcome(f"unsupported call: {name or call.kind}")
         watched = _WatchedHost(host)
         try:
-            return await handler()(call, watched)
+            handler = self._handler(call.kind, name)
+            if handler is None:
+                return ToolOutcome(f"unsupported call: {name or call.kind}")
+            return await handler(call, watched)
         except CodexError as exc:
-            return ToolOutcome(exc.message, watched.ends())
+            return ToolOutcome(exc.message, watched.ends(exc.message))
         except Exception as exc:
             # A bug of ours must not end the turn. The text is for the model and, through it,
             # for the user; it does not hold what the exception holds.
             return ToolOutcome(
                 f"the tool failed because of an error in codex-rpc itself ({type(exc).__name__}); "
                 "it is not known how much of the call was done",
-                watched.ends(),
+                watched.ends("error in codex-rpc itself"),
             )
+
+    def _handler(self, kind: str, name: str) -> Handler | None:
+        """What answers such a call; None: nothing does."""
+        make = self._handlers.get((kind, name))
+        if make is not None:
+            return make()
+        if kind == "function_call" and self._mcp is not None and self._mcp.knows(name):
+            return self._mcp.call
+        return None
 
     async def read_image(self, path: Path) -> str:
         """A local image as a `data:` URL.
 
         Raises:
-            ToolError: it cannot be read, is no image, or is too large.
+            ToolError: it cannot be read, is no image, is too large, or may not be read.
         """
         from codex_rpc.tools.image import image_url
 
-        return await image_url(path)
+        return await image_url(path, self._sandbox, self._config.cwd)
 
     async def aclose(self) -> None:
-        """Stop what the tools keep running: nothing outlives its call. Idempotent."""
+        """Remove what the sandbox keeps on disk: nothing else outlives its call. Idempotent."""
+        if "_sandbox" in self.__dict__:
+            await self._sandbox.aclose()
 
 
 class _WatchedHost:
@@ -161,15 +199,19 @@ class _WatchedHost:
 
     def __init__(self, host: ToolHost) -> None:
         self._host = host
-        self._begun: ExecCommandBegin | None = None
+        self._begun: ExecCommandBegin | PatchApplyBegin | McpToolCallBegin | None = None
 
     @property
     def context(self) -> TurnContext:
         return self._host.context
 
+    @property
+    def turn_id(self) -> SubmissionId:
+        return self._host.turn_id
+
     async def announce(self, msg: EventMsg) -> None:
         await self._host.announce(msg)
-        if isinstance(msg, ExecCommandBegin):
+        if isinstance(msg, ExecCommandBegin | PatchApplyBegin | McpToolCallBegin):
             self._begun = msg
 
     async def ask(self, request: ApprovalRequest, *, scope: Hashable | None = None) -> Decision:
@@ -178,9 +220,14 @@ class _WatchedHost:
     def abandon(self, outcome: ToolOutcome) -> None:
         self._host.abandon(outcome)
 
-    def ends(self) -> tuple[EventMsg, ...]:
-        """The end of what has begun."""
-        if self._begun is None:
-            return ()
-        reason = "error in codex-rpc itself"
-        return (ExecCommandEnd(self._begun.call_id, "", reason, -1, Duration(0, 0)),)
+    def ends(self, reason: str) -> tuple[EventMsg, ...]:
+        """The end of what has begun, and failed for `reason`."""
+        match self._begun:
+            case None:
+                return ()
+            case ExecCommandBegin(call_id=call_id):
+                return (ExecCommandEnd(call_id, "", reason, -1, Duration(0, 0)),)
+            case PatchApplyBegin(call_id=call_id):
+                return (PatchApplyEnd(call_id, "", reason, success=False),)
+            case McpToolCallBegin(call_id=call_id, invocation=invocation):
+                return (McpToolCallEnd(call_id, invocation, Duration(0, 0), {"Err": reason}),)

@@ -8,14 +8,14 @@ to belong to one. It does not know which commands are harmless.
 from __future__ import annotations
 
 import string
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
 from codex_rpc.protocol.frozen import frozen
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser
+    from tree_sitter import Language, Node
 
 MAX_SCRIPT_BYTES = 16 * 1024
 
@@ -28,13 +28,28 @@ _PATTERN = frozenset("*?[]^~#")
 
 
 @frozen
-class PlainCommand:
-    """One command of a script."""
+class Word:
+    """One word of a command."""
 
-    argv: tuple[str, ...]
+    text: str
     """Unquoted; file name patterns are as they were written."""
-    open_ended: bool
-    """Whether a pattern in it may expand to an option: there are files called `--pre=x`."""
+    expands: bool = False
+    """Whether some shell may put something else in its place: it has a pattern, a tilde, …"""
+    may_be_option: bool = False
+    """Whether that may be an option: there are files called `--pre=x`."""
+    end: int = 0
+    """Where in the script, in bytes of UTF-8, the word ends."""
+
+
+@frozen
+class PlainCommand:
+    """One command of a script: its name and its arguments."""
+
+    words: tuple[Word, ...]
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        return tuple(word.text for word in self.words)
 
 
 class _NotPlain(Exception):
@@ -47,13 +62,16 @@ def plain_commands(script: str) -> list[PlainCommand] | None:
     Accepted are words, numbers and quoted strings without expansions, joined to commands, and
     commands joined by `&&`, `||`, `;`, `|` and line ends.
     """
+    from tree_sitter import Parser
+
     try:
         source = script.encode()
     except UnicodeEncodeError:
         return None
     if len(source) > MAX_SCRIPT_BYTES or b"\0" in source:
         return None
-    root = _parser().parse(source).root_node
+    # A parser is cheap, and must not be used by two threads at a time.
+    root = Parser(_language()).parse(source).root_node
     if root.type != "program" or root.has_error:
         return None
     try:
@@ -63,12 +81,20 @@ def plain_commands(script: str) -> list[PlainCommand] | None:
     return commands or None
 
 
-@cache
-def _parser() -> Parser:
-    import tree_sitter_bash
-    from tree_sitter import Language, Parser
+def with_insertions(script: str, insertions: Iterable[tuple[int, str]]) -> str:
+    """`script` with texts put in at the given places, in bytes of its UTF-8."""
+    source = script.encode()
+    for at, text in sorted(insertions, reverse=True):
+        source = source[:at] + text.encode() + source[at:]
+    return source.decode()
 
-    return Parser(Language(tree_sitter_bash.language()))
+
+@cache
+def _language() -> Language:
+    import tree_sitter_bash
+    from tree_sitter import Language
+
+    return Language(tree_sitter_bash.language())
 
 
 def _command_nodes(root: Node, source: bytes) -> Iterator[Node]:
@@ -116,25 +142,31 @@ def _command(node: Node, source: bytes) -> PlainCommand:
     name, *arguments = node.children
     if name.type != "command_name" or len(name.children) != 1:
         raise _NotPlain
-    words = [_word(word, source) for word in (name.children[0], *arguments)]
-    return PlainCommand(
-        argv=tuple(text for text, _ in words), open_ended=any(is_open for _, is_open in words)
-    )
+    return PlainCommand(tuple(_word(word, source) for word in (name.children[0], *arguments)))
 
 
-def _word(node: Node, source: bytes) -> tuple[str, bool]:
-    """The text of one argument, and whether it may expand to an option."""
+def _word(node: Node, source: bytes) -> Word:
     parts = [node]
     if node.type == "concatenation":
         _check_gaps(node, source, b"")
         parts = node.children
     values = [_part(part, source) for part in parts]
     text = "".join(value for value, _ in values)
-    if not any(is_pattern for _, is_pattern in values):
-        return text, False
     start, start_is_pattern = values[0]
-    is_open = not start or start[0] == "-" or (start_is_pattern and start[0] in _PATTERN)
-    return text, is_open
+    # zsh puts the path of the program `ls` in the place of `=ls`.
+    is_program = _is_bare(parts[0]) and text[:1] == "=" and len(text) > 1
+    if not is_program and not any(is_pattern for _, is_pattern in values):
+        return Word(text, end=node.end_byte)
+    # A home folder is an absolute path, so that what follows it is no option.
+    is_open = not text.startswith("~/") and (
+        not start or start[0] in "-=" or (start_is_pattern and start[0] in _PATTERN)
+    )
+    return Word(text, expands=True, may_be_option=is_open, end=node.end_byte)
+
+
+def _is_bare(node: Node) -> bool:
+    """Whether the word begins without a quote."""
+    return node.type not in ("raw_string", "string")
 
 
 def _part(node: Node, source: bytes) -> tuple[str, bool]:

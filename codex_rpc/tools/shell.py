@@ -1,43 +1,53 @@
 """The shell tool: one command of the model, from the call to the output.
 
-Owns the order of a call: assessment, question, begin, run, end; and the form in which the
-result goes back to the model. How processes are run and ended is `sandbox`'s, what is trusted
-is `trusted`'s. Invariant: after a begin was announced there is an end, in the outcome that is
-returned or in the one that is left with `host.abandon`.
+Owns the order of a call: what it is, assessment, question, begin, run, end. What is trusted is
+`trusted`'s, what is asked about `assessment`'s, and how a command is held and ended `sandbox`'s.
+Invariants: nothing runs before its verdict; after a begin was announced there is an end, in the
+outcome that is returned or in the one that is left with `host.abandon`.
 """
 
 from __future__ import annotations
 
 import os
-import signal
+import shlex
 import stat
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import anyio
-import orjson
+import anyio.to_thread
+from attrs import evolve
 
 from codex_rpc.config.settings import Config
-from codex_rpc.protocol.events import (
-    Duration,
-    ExecApprovalRequest,
-    ExecCommandBegin,
-    ExecCommandEnd,
-)
+from codex_rpc.protocol.events import BackgroundEvent, ExecApprovalRequest, ExecCommandBegin
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import CallId
 from codex_rpc.protocol.items import Item
-from codex_rpc.protocol.tools import ToolHost, ToolOutcome
+from codex_rpc.protocol.policy import SandboxPolicy
+from codex_rpc.protocol.tools import ToolHost, ToolOutcome, TurnContext
+from codex_rpc.sandbox.confinement import Confinement, Sandbox
 from codex_rpc.sandbox.environment import child_environment
-from codex_rpc.sandbox.process import NotStarted, ProcessResult, run_process
+from codex_rpc.sandbox.process import NotStarted
 from codex_rpc.tools.arguments import Command, command_of_function, command_of_local_shell
-from codex_rpc.tools.assessment import Ask, Refuse, Run, assess
-from codex_rpc.tools.output import CommandOutput
-from codex_rpc.tools.trusted import is_trusted, without_hooks
+from codex_rpc.tools.assessment import Ask, Case, Refuse, assess, denial_note, rerun_reason
+from codex_rpc.tools.execution import Execution, not_started
+from codex_rpc.tools.git_commands import without_programs
+from codex_rpc.tools.git_filters import repository_filters
+from codex_rpc.tools.patch.invocation import patch_of_command
+from codex_rpc.tools.trusted import Surroundings, trusted_command
+
+if TYPE_CHECKING:
+    from codex_rpc.tools.patch.tool import PatchTool
 
 REJECTED = "exec command rejected by user"
-STOPPED = "what still ran was stopped"
+
+MAX_SHOWN_COMMAND = 200
+"""Characters of a refused command that the user is shown."""
+
+_READ_ONLY = SandboxPolicy("read-only")
+
+_SandboxName = Literal["none", "read-only", "workspace-write"]
 
 
 @frozen
@@ -49,15 +59,52 @@ class ApprovalScope:
     sandbox: str
     network: bool
     env: frozenset[tuple[str, str]]
+    gaps: tuple[str, ...]
+    """What the user was told is not enforced."""
+
+
+@frozen(kw_only=True)
+class _Form:
+    """A command in a form in which it can be started."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    confinement: Confinement
+
+
+@frozen(kw_only=True)
+class _Plan:
+    """A command as it would run, and what there is to know about it."""
+
+    command: Command
+    cwd: Path
+    case: Case
+    form: _Form
+    free: _Form
+    """The same without the sandbox."""
 
 
 class Shell:
     """Runs commands for the model."""
 
-    def __init__(self, config: Config, *, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        environ: Mapping[str, str],
+        sandbox: Sandbox,
+        patches: PatchTool | None,
+    ) -> None:
+        """`environ` is the server's environment, of which commands get what `config` says.
+        `patches` applies the commands that are patches; None: they run like any other."""
         self._env = child_environment(environ, config.shell_environment)
         self._max_bytes = config.tool_output_max_bytes
         self._max_lines = config.tool_output_max_lines
+        self._sandbox = sandbox
+        self._patches = patches
+        self._approved: set[ApprovalScope] = set()
+        """What the user has approved for the session. Only the host's answer lets anything run;
+        this tells that the question is worth asking at once."""
 
     async def call_function(self, call: Item, host: ToolHost) -> ToolOutcome:
         """Answer a `function_call` of `shell`.
@@ -77,67 +124,137 @@ class Shell:
 
     async def _call(self, command: Command, call_id: CallId, host: ToolHost) -> ToolOutcome:
         cwd = host.context.cwd / (command.workdir or "")
+        patch = patch_of_command(command.argv, cwd) if self._patches is not None else None
+        if self._patches is not None and patch is not None:
+            return await self._patches.apply(patch.patch, patch.cwd, call_id, host)
         if (problem := await _unrunnable(command, cwd)) is not None:
             # Nothing that a user could decide about; it begins and ends without having started.
             begin = ExecCommandBegin(call_id, list(command.argv), str(cwd))
             await host.announce(begin)
-            return _not_started(begin, problem)
-        judge = partial(
-            assess,
-            command.argv,
-            cwd,
-            approval=host.context.approval_policy,
-            sandbox=host.context.sandbox_policy,
-            justification=command.justification,
-        )
-        # Variables of the model's choice can make any program do anything.
-        trusted = not command.env and is_trusted(command.argv)
-        verdict = judge(trusted=trusted)
-        env = {**self._env, **command.env}
-        if trusted and not isinstance(judge(trusted=False), Run):
-            env = without_hooks(env)
-        if isinstance(verdict, Refuse):
-            return ToolOutcome(verdict.message)
-        if isinstance(verdict, Ask):
-            request = _request(call_id, command, cwd, verdict.reason)
-            if await host.ask(request, scope=_scope(request, command)) == "denied":
-                return ToolOutcome(REJECTED)
-        return await self._run(verdict.argv, command, cwd, env, call_id, host)
+            return not_started(begin, problem)
+        plan = await self._allowed(command, cwd, call_id, host)
+        if isinstance(plan, ToolOutcome):
+            return plan
+        return await self._run(plan, call_id, host)
 
-    async def _run(
-        self,
-        argv: Sequence[str],
-        command: Command,
-        cwd: Path,
-        env: Mapping[str, str],
-        call_id: CallId,
-        host: ToolHost,
-    ) -> ToolOutcome:
-        begin = ExecCommandBegin(call_id, list(command.argv), str(cwd))
+    async def _allowed(
+        self, command: Command, cwd: Path, call_id: CallId, host: ToolHost
+    ) -> _Plan | ToolOutcome:
+        """The command as it may run now; an outcome: it may not."""
+        agreed: ExecApprovalRequest | None = None
+        while True:
+            plan = await self._plan(command, cwd, host.context)
+            verdict = assess(plan.case, plan.form.confinement.gaps, command.justification)
+            if isinstance(verdict, Refuse):
+                await host.announce(BackgroundEvent(_notice(command, verdict)))
+                return ToolOutcome(verdict.message)
+            if not isinstance(verdict, Ask):
+                return plan
+            request = _request(call_id, command, cwd, plan.form.confinement, verdict.reason)
+            if request == agreed:
+                return plan
+            if not await self._is_approved(request, plan, plan.form.confinement, host):
+                return ToolOutcome(_rejection(command))
+            # While the user thought about it, files may have come that have to be hidden. If it
+            # is no longer what was asked about, it is asked about again.
+            agreed = request
+
+    async def _is_approved(
+        self, request: ExecApprovalRequest, plan: _Plan, confinement: Confinement, host: ToolHost
+    ) -> bool:
+        scope = _scope(plan.command, plan.cwd, confinement)
+        decision = await host.ask(request, scope=scope)
+        if decision == "approved_for_session":
+            self._approved.add(scope)
+        return decision in ("approved", "approved_for_session")
+
+    async def _plan(self, command: Command, cwd: Path, context: TurnContext) -> _Plan:
+        free = _Form(
+            argv=command.argv,
+            env={**self._env, **command.env},
+            confinement=self._sandbox.unconfined(),
+        )
+        trusted = await self._trusted_form(command, cwd, context)
+        case = Case(
+            approval=context.approval_policy,
+            mode=context.sandbox_policy.mode,
+            trusted=trusted is not None,
+            escalated=command.escalated,
+            freed=_scope(command, cwd, free.confinement) in self._approved,
+        )
+        if trusted is not None and case.runs_as_trusted:
+            form = trusted
+        elif case.enclosure == "none":
+            form = free
+        else:
+            confinement = await self._sandbox.confine(context.sandbox_policy, context.cwd)
+            form = evolve(free, confinement=confinement)
+        return _Plan(command=command, cwd=cwd, case=case, form=form, free=free)
+
+    async def _trusted_form(
+        self, command: Command, cwd: Path, context: TurnContext
+    ) -> _Form | None:
+        """The form in which the command is known to only read; None: it is not, or it would make
+        no difference."""
+        policy = context.sandbox_policy
+        is_confined = policy.mode != "danger-full-access"
+        # Variables of the model's choice can make any program do anything.
+        if command.env or not (is_confined or context.approval_policy == "untrusted"):
+            return None
+        surroundings = Surroundings(
+            cwd=cwd,
+            env=self._env,
+            roots=(context.cwd, *map(Path, policy.writable_roots)),
+            may_read=lambda path: self._sandbox.may_read(path, context.cwd),
+            confined=is_confined,
+        )
+        trusted = await anyio.to_thread.run_sync(trusted_command, command.argv, surroundings)
+        if trusted is None:
+            return None
+        confinement = self._sandbox.unconfined()
+        if is_confined:
+            confinement = await self._sandbox.confine(_READ_ONLY, context.cwd)
+        env = without_programs(trusted.env)
+        if trusted.repositories:
+            filters = await repository_filters(trusted.repositories, confinement, env)
+            if filters is None:
+                return None
+            env = without_programs(trusted.env, filters)
+        return _Form(argv=trusted.argv, env=env, confinement=confinement)
+
+    async def _run(self, plan: _Plan, call_id: CallId, host: ToolHost) -> ToolOutcome:
+        """Run it, and if the sandbox stops it and the user agrees, once more without.
+
+        Both runs have one begin and one end. The end announces only what is recorded with it: the
+        output of the run that counts.
+        """
+        command = plan.command
+        begin = ExecCommandBegin(call_id, list(command.argv), str(plan.cwd))
         await host.announce(begin)
-        started = anyio.current_time()
-        output = CommandOutput(call_id, host, max_bytes=self._max_bytes, max_lines=self._max_lines)
-        result: ProcessResult | NotStarted | None = None
+        execution = Execution(begin, host, max_bytes=self._max_bytes, max_lines=self._max_lines)
         try:
-            result = await run_process(
-                argv,
-                cwd=cwd,
-                env=env,
-                deadline_s=command.timeout_ms / 1000,
-                on_output=output.take,
-            )
-            await output.finish()
+            await _start(execution, plan.form, command)
+            denial = await execution.denial(plan.form.confinement)
+            if denial is not None:
+                execution.note(denial_note(plan.case, denial))
+                if plan.case.asks_after_denial and await self._may_leave(
+                    plan, rerun_reason(denial, command.justification), call_id, host
+                ):
+                    await _start(execution, plan.free, command)
         except anyio.get_cancelled_exc_class():
-            output.close()
-            elapsed_s = anyio.current_time() - started
-            interrupted = [f"[interrupted by the user after {elapsed_s:.1f} s; {STOPPED}]"]
-            host.abandon(
-                _ended(begin, output, result, command)
-                if result is not None
-                else _outcome(begin, output, interrupted, exit_code=-1, duration_s=elapsed_s)
-            )
+            host.abandon(execution.interrupted())
             raise
-        return _ended(begin, output, result, command)
+        return execution.outcome()
+
+    async def _may_leave(self, plan: _Plan, reason: str, call_id: CallId, host: ToolHost) -> bool:
+        """Whether the user lets a command run without the sandbox that failed inside."""
+        confinement = plan.free.confinement
+        request = _request(call_id, plan.command, plan.cwd, confinement, reason)
+        return await self._is_approved(request, plan, confinement, host)
+
+
+async def _start(execution: Execution, form: _Form, command: Command) -> None:
+    await execution.run(form.argv, form.env, form.confinement, timeout_ms=command.timeout_ms)
 
 
 def _id_of(call: Item) -> CallId:
@@ -149,6 +266,8 @@ async def _unrunnable(command: Command, cwd: Path) -> str | None:
     """Why there is nothing to run, if there is not."""
     if not command.argv:
         return "command args are empty"
+    if any("\0" in argument for argument in command.argv):
+        return "embedded null byte"
     try:
         mode = (await anyio.Path(cwd).stat()).st_mode
     except (OSError, ValueError) as exc:
@@ -157,98 +276,45 @@ async def _unrunnable(command: Command, cwd: Path) -> str | None:
 
 
 def _request(
-    call_id: CallId, command: Command, cwd: Path, reason: str | None
+    call_id: CallId, command: Command, cwd: Path, confinement: Confinement, reason: str
 ) -> ExecApprovalRequest:
     if command.env:
         # The variables are part of what is approved, so the user has to see them.
         assignments = " ".join(f"{name}={value!r}" for name, value in command.env.items())
-        added = f"with the environment variables {assignments}"
-        reason = f"{reason}; {added}" if reason else added
+        reason = f"with the environment variables {assignments}; {reason}"
+    sandbox, network = _held_by(confinement)
     return ExecApprovalRequest(
-        call_id, list(command.argv), str(cwd), sandbox="none", network=True, reason=reason
+        call_id, list(command.argv), str(cwd), sandbox=sandbox, network=network, reason=reason
     )
 
 
-def _scope(request: ExecApprovalRequest, command: Command) -> ApprovalScope:
+def _held_by(confinement: Confinement) -> tuple[_SandboxName, bool]:
+    """What a client is told: where nothing holds a command there is no sandbox, and a network."""
+    if confinement.means == "none" or confinement.mode == "danger-full-access":
+        return "none", True
+    return confinement.mode, confinement.network
+
+
+def _scope(command: Command, cwd: Path, confinement: Confinement) -> ApprovalScope:
+    sandbox, network = _held_by(confinement)
     return ApprovalScope(
         argv=command.argv,
-        cwd=request.cwd,
-        sandbox=request.sandbox,
-        network=request.network,
+        cwd=str(cwd),
+        sandbox=sandbox,
+        network=network,
         env=frozenset(command.env.items()),
+        gaps=confinement.gaps,
     )
 
 
-def _notes(result: ProcessResult, command: Command) -> list[str]:
-    """What the output does not say by itself."""
-    notes = []
-    if result.timed_out:
-        notes.append(f"[timed out after {command.timeout_ms:g} ms; {STOPPED}]")
-    if result.signal is not None:
-        notes.append(f"[killed by signal {result.signal}{_signal_name(result.signal)}]")
-    if result.stopped:
-        processes = "process" if result.stopped == 1 else "processes"
-        notes.append(
-            f"[stopped {result.stopped} background {processes} that the command left running]"
-        )
-    if result.detached:
-        notes.append("[a background process that the command started may still be running]")
-    return notes
+def _notice(command: Command, refusal: Refuse) -> str:
+    shown = shlex.join(command.argv)
+    if len(shown) > MAX_SHOWN_COMMAND:
+        shown = f"{shown[:MAX_SHOWN_COMMAND]}…"
+    return f"not run: {shown} ({refusal.notice})"
 
 
-def _signal_name(number: int) -> str:
-    try:
-        return f" ({signal.Signals(number).name})"
-    except ValueError:
-        return ""
-
-
-def _not_started(begin: ExecCommandBegin, reason: str) -> ToolOutcome:
-    end = ExecCommandEnd(begin.call_id, "", reason, exit_code=-1, duration=Duration(0, 0))
-    return ToolOutcome(f"execution error: {reason}", (end,))
-
-
-def _ended(
-    begin: ExecCommandBegin,
-    output: CommandOutput,
-    result: ProcessResult | NotStarted,
-    command: Command,
-) -> ToolOutcome:
-    if isinstance(result, NotStarted):
-        return _not_started(begin, result.reason)
-    return _outcome(
-        begin,
-        output,
-        _notes(result, command),
-        exit_code=-1 if result.exit_code is None else result.exit_code,
-        duration_s=result.duration_s,
-    )
-
-
-def _outcome(
-    begin: ExecCommandBegin,
-    output: CommandOutput,
-    notes: Sequence[str],
-    *,
-    exit_code: int,
-    duration_s: float,
-) -> ToolOutcome:
-    # A client that sees no exit code should see why.
-    shown_notes = notes if exit_code == -1 else ()
-    end = ExecCommandEnd(
-        begin.call_id,
-        output.text("stdout"),
-        _with_notes(output.text("stderr"), shown_notes),
-        exit_code=exit_code,
-        duration=Duration.of(duration_s),
-    )
-    told = {
-        "output": _with_notes(output.text(), notes),
-        "metadata": {"exit_code": exit_code, "duration_seconds": round(duration_s, 1)},
-    }
-    return ToolOutcome(orjson.dumps(told).decode(), (end,))
-
-
-def _with_notes(text: str, notes: Sequence[str]) -> str:
-    separator = "\n" if notes and text and not text.endswith("\n") else ""
-    return text + separator + "".join(f"{note}\n" for note in notes)
+def _rejection(command: Command) -> str:
+    if not command.escalated:
+        return REJECTED
+    return f"{REJECTED}; without with_escalated_permissions it may work inside the sandbox"

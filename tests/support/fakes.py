@@ -16,7 +16,7 @@ from codex_rpc.config.settings import Config, Provider
 from codex_rpc.core.manager import SessionManager
 from codex_rpc.core.services import Services
 from codex_rpc.protocol.errors import RolloutInUse, RolloutNotFound, RolloutWriteFailed
-from codex_rpc.protocol.events import HistoryEntry
+from codex_rpc.protocol.events import EventMsg, HistoryEntry
 from codex_rpc.protocol.ids import SessionId
 from codex_rpc.protocol.items import Item
 from codex_rpc.protocol.model import (
@@ -27,6 +27,7 @@ from codex_rpc.protocol.model import (
     TextDelta,
     Usage,
 )
+from codex_rpc.protocol.policy import SandboxMeans, SandboxPolicy
 from codex_rpc.protocol.records import Header, Record, SavedContext, SavedSession, SessionRef
 from codex_rpc.protocol.tools import ToolHost, ToolOutcome, TurnContext
 
@@ -129,12 +130,35 @@ class FakeTools:
 
     handler: Handler = _answer
     calls: list[Item] = field(factory=list)
-    sandbox_means: str = "none"
     images: dict[str, str] = field(factory=dict)
     closed: bool = False
+    starting: anyio.Event | None = None
+    """Fires when all tools are offered; None: they are from the start."""
+    news: list[EventMsg] = field(factory=list)
+    """Announced as soon as the tools run."""
+    running: int = 0
+
+    async def sandbox_means(self, policy: SandboxPolicy) -> SandboxMeans:
+        return "none"
 
     async def prepare(self) -> None:
         pass
+
+    async def run(self, announce: Callable[[EventMsg], None]) -> None:
+        self.running += 1
+        try:
+            for msg in self.news:
+                announce(msg)
+            await anyio.sleep_forever()
+        finally:
+            self.running -= 1
+
+    async def ready(self) -> None:
+        if self.starting is not None:
+            await self.starting.wait()
+
+    async def mcp_tools(self) -> dict[str, Any]:
+        return {"server__tool": {"name": "tool"}}
 
     def specs(self, context: TurnContext) -> Sequence[dict[str, Any]]:
         return [{"type": "function", "name": "tool"}]

@@ -37,6 +37,7 @@ EXPECTED = {
     "ToolError": -32603,
     "BadArguments": -32603,
     "UnknownTool": -32603,
+    "Lost": -32603,
     "SandboxError": -32603,
     "SandboxUnavailable": -32603,
     "RolloutError": -32603,

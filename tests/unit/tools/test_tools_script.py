@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from codex_rpc.tools.script import PlainCommand, plain_commands
+from codex_rpc.tools.script import Word, plain_commands, with_insertions
 
 
 @pytest.mark.parametrize(
@@ -115,29 +115,52 @@ def test_anything_more_than_plain_commands_is_not_understood(script: str) -> Non
 
 def test_a_long_chain_is_no_problem() -> None:
     found = plain_commands(" && ".join(["ls"] * 2_000))
-    assert found == [PlainCommand(("ls",), open_ended=False)] * 2_000
+    assert found is not None
+    assert [command.argv for command in found] == [("ls",)] * 2_000
 
 
 @pytest.mark.parametrize(
-    ("script", "open_ended"),
+    ("script", "expands", "may_be_option"),
     [
-        ("cat src/*", False),
-        ("cat a*", False),
-        ('cat "-"x', False),
-        ("cat '*'", False),
-        ("cat \\*", False),
-        ("cat *", True),
-        ("cat ?x", True),
-        ("cat [a-z]x", True),
-        ("cat -*", True),
-        ('cat ""*', True),
-        ('cat "-"*', True),
-        ("cat ~/x", True),
+        ("cat x", False, False),
+        ("cat src/*", True, False),
+        ("cat a*", True, False),
+        ('cat "-"x', False, False),
+        ("cat '*'", False, False),
+        ("cat \\*", False, False),
+        ("cat '~'/x", False, False),
+        ("cat *", True, True),
+        ("cat ?x", True, True),
+        ("cat [a-z]x", True, True),
+        ("cat -*", True, True),
+        ('cat ""*', True, True),
+        ('cat "-"*', True, True),
+        ("cat ~/x", True, False),
+        ("cat ~x", True, True),
+        ("cat =", False, False),
+        ("cat a=b", False, False),
+        ("cat '=b'", False, False),
+        # The path of `b` in zsh.
+        ("cat =b", True, True),
     ],
 )
-def test_patterns_that_may_expand_to_options_are_marked(script: str, open_ended: bool) -> None:
+def test_words_that_a_shell_replaces_are_marked(
+    script: str, expands: bool, may_be_option: bool
+) -> None:
     (command,) = plain_commands(script) or ()
-    assert command.open_ended is open_ended
+    word = command.words[1]
+    assert (word.expands, word.may_be_option) == (expands, may_be_option)
+
+
+def test_it_is_known_where_words_end() -> None:
+    script = "echo 'é'\"b\" c;  git log"
+    words = [word for command in plain_commands(script) or () for word in command.words]
+    ends = [script.encode()[: word.end].decode() for word in words]
+    assert ends == ["echo", "echo 'é'\"b\"", "echo 'é'\"b\" c", f"{script[:-4]}", script]
+    assert with_insertions(script, [(words[2].end, " x"), (words[4].end, " y z")]) == (
+        "echo 'é'\"b\" c x;  git log y z"
+    )
+    assert words[0] == Word("echo", end=4)
 
 
 @settings(deadline=None, max_examples=200)
@@ -149,7 +172,10 @@ def test_patterns_that_may_expand_to_options_are_marked(script: str, open_ended:
 )
 def test_quoted_arguments_come_back_as_they_were(argv: list[str]) -> None:
     script = shlex.join(["rec", *argv])
-    assert plain_commands(script) == [PlainCommand(("rec", *argv), open_ended=False)]
+    (command,) = plain_commands(script) or ()
+    assert command.argv == ("rec", *argv)
+    # `shlex` does not know that zsh expands an equals sign.
+    assert all(word.text.startswith("=") for word in command.words if word.expands)
 
 
 PIECES = st.sampled_from(

@@ -13,6 +13,8 @@ import pytest
 from anyio import fail_after
 from tools_support import (
     Host,
+    StageConfinement,
+    StageSandbox,
     config,
     context,
     end_of,
@@ -20,16 +22,20 @@ from tools_support import (
     is_running,
     pid_from,
     shell,
+    shell_tool,
     told,
     toolbox,
 )
 
 from codex_rpc.config.settings import ShellEnvironment
+from codex_rpc.protocol.errors import SandboxUnavailable
 from codex_rpc.protocol.events import (
     EventMsg,
     ExecCommandBegin,
     ExecCommandEnd,
     ExecCommandOutputDelta,
+    PatchApplyBegin,
+    PatchApplyEnd,
 )
 from codex_rpc.protocol.items import Item
 from codex_rpc.tools.box import ToolBox
@@ -216,6 +222,55 @@ async def test_what_cannot_start_begins_ends_and_says_why(
     assert [type(msg) for msg in host.announced] == [ExecCommandBegin]
     end = end_of(outcome)
     assert (end.stdout, end.stderr, end.exit_code) == ("", reason, -1)
+
+
+PATCH = "*** Begin Patch\n*** Add File: made\n+hi\n*** End Patch"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["apply_patch", PATCH],
+        ["bash", "-lc", f"apply_patch <<'EOF'\n{PATCH}\nEOF"],
+        ["bash", "-lc", f"cd sub && apply_patch <<'EOF'\n{PATCH}\nEOF"],
+    ],
+)
+async def test_a_command_that_is_a_patch_is_applied_and_not_run(
+    tmp_path: Path, host: Host, command: list[str]
+) -> None:
+    (tmp_path / "sub").mkdir()
+    with fail_after(5):
+        outcome = await toolbox(tmp_path).call(shell(command), host)
+    folder = tmp_path / "sub" if "cd sub" in command[-1] else tmp_path
+    assert (folder / "made").read_text() == "hi\n"
+    assert [type(msg) for msg in host.announced] == [PatchApplyBegin]
+    assert isinstance(outcome.events[0], PatchApplyEnd)
+
+
+async def test_where_there_is_no_patch_tool_a_patch_is_a_command(
+    tmp_path: Path, host: Host
+) -> None:
+    with fail_after(5):
+        outcome = await shell_tool(tmp_path).call_function(shell(["apply_patch", PATCH]), host)
+    assert "No such file or directory: 'apply_patch'" in str(outcome.output)
+    assert [type(msg) for msg in outcome.events] == [ExecCommandEnd]
+
+
+async def test_a_sandbox_that_fails_to_start_runs_nothing(tmp_path: Path, host: Host) -> None:
+    class Broken(StageConfinement):
+        def launched(self, argv: Any, env: Any) -> Any:
+            raise SandboxUnavailable("the folder has been moved")
+
+    class BrokenSandbox(StageSandbox):
+        def unconfined(self) -> StageConfinement:
+            return Broken("danger-full-access", "none", network=True)
+
+    with fail_after(5):
+        tool = shell_tool(tmp_path, BrokenSandbox())
+        outcome = await tool.call_function(shell(["touch", "made"]), host)
+    assert outcome.output == "execution error: the folder has been moved"
+    assert end_of(outcome).exit_code == -1
+    assert not (tmp_path / "made").exists()
 
 
 @pytest.mark.parametrize("workdir", ["missing", "file"])

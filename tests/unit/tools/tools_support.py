@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import orjson
@@ -18,10 +19,22 @@ from codex_rpc.protocol.events import (
     ExecCommandEnd,
     ExecCommandOutputDelta,
 )
+from codex_rpc.protocol.ids import SubmissionId
 from codex_rpc.protocol.items import Item
-from codex_rpc.protocol.policy import ApprovalPolicy, Decision, SandboxMode, SandboxPolicy
+from codex_rpc.protocol.policy import (
+    ApprovalPolicy,
+    Decision,
+    SandboxMeans,
+    SandboxMode,
+    SandboxPolicy,
+)
 from codex_rpc.protocol.tools import ToolOutcome, TurnContext
-from codex_rpc.tools.box import ToolBox
+from codex_rpc.sandbox.launch import Launch
+from codex_rpc.sandbox.supervisor import supervised
+
+if TYPE_CHECKING:
+    from codex_rpc.tools.box import ToolBox
+    from codex_rpc.tools.shell import Shell
 
 
 def context(
@@ -45,13 +58,15 @@ class Host:
     """A turn that answers every question alike and keeps what it is told."""
 
     context: TurnContext
-    decision: Decision = "approved"
+    decision: Decision | Sequence[Decision] = "approved"
+    """To every question, or to one after the other."""
     before_announcing: Callable[[EventMsg], Awaitable[None]] = no_hindrance
     announced: list[EventMsg] = field(factory=list)
     asked: list[ApprovalRequest] = field(factory=list)
     scopes: list[Hashable | None] = field(factory=list)
     abandoned: list[ToolOutcome] = field(factory=list)
     news: anyio.Event = field(factory=anyio.Event)
+    turn_id: SubmissionId = field(default=SubmissionId("1"))
 
     async def announce(self, msg: EventMsg) -> None:
         await self.before_announcing(msg)
@@ -62,7 +77,9 @@ class Host:
     async def ask(self, request: ApprovalRequest, *, scope: Hashable | None = None) -> Decision:
         self.asked.append(request)
         self.scopes.append(scope)
-        return self.decision
+        if isinstance(self.decision, str):
+            return self.decision
+        return self.decision[len(self.asked) - 1]
 
     def abandon(self, outcome: ToolOutcome) -> None:
         self.abandoned.append(outcome)
@@ -83,7 +100,8 @@ class Host:
 
 def config(cwd: Path, **settings: Any) -> Config:
     return Config(
-        codex_home=cwd,
+        # Not inside: it is protected from commands and patches.
+        codex_home=cwd.parent / "codex-home",
         cwd=cwd,
         model="gpt-5",
         provider=Provider(id="fake", name="Fake"),
@@ -92,7 +110,61 @@ def config(cwd: Path, **settings: Any) -> Config:
 
 
 def toolbox(cwd: Path, **settings: Any) -> ToolBox:
+    from codex_rpc.tools.box import ToolBox
+
     return ToolBox(config(cwd, **settings), environ=dict(os.environ))
+
+
+@define
+class StageConfinement:
+    """Holds nothing, but the command can tell under what it would have been: `$HELD`."""
+
+    mode: SandboxMode
+    means: SandboxMeans
+    network: bool
+    gaps: tuple[str, ...] = ()
+
+    @contextmanager
+    def launched(self, argv: Sequence[str], env: Mapping[str, str]) -> Iterator[Launch]:
+        yield supervised(argv, {**env, "HELD": self.mode})
+
+    def denial(self, output: str, cwd: Path) -> str | None:
+        held = self.mode != "danger-full-access"
+        return "oh no" if held and "oh no" in output else None
+
+
+@define
+class StageSandbox:
+    """A sandbox whose abilities a test chooses."""
+
+    means: SandboxMeans = "bubblewrap"
+    gaps: tuple[str, ...] = ()
+    secrets: frozenset[Path] = frozenset()
+    """What may not be read."""
+    confined: int = 0
+    """How often a confinement was worked out."""
+
+    async def confine(self, policy: SandboxPolicy, cwd: Path) -> StageConfinement:
+        self.confined += 1
+        return StageConfinement(policy.mode, self.means, policy.has_network, self.gaps)
+
+    def unconfined(self) -> StageConfinement:
+        return StageConfinement("danger-full-access", "none", network=True)
+
+    def may_read(self, path: Path, cwd: Path) -> bool:
+        return Path(os.path.realpath(path)) not in self.secrets
+
+
+def shell_tool(cwd: Path, sandbox: StageSandbox | None = None, **settings: Any) -> Shell:
+    """The shell tool alone, on a stage."""
+    from codex_rpc.tools.shell import Shell
+
+    return Shell(
+        config(cwd, **settings),
+        environ=dict(os.environ),
+        sandbox=sandbox or StageSandbox(),  # type: ignore[arg-type]
+        patches=None,
+    )
 
 
 def function_call(name: str, arguments: Any, call_id: str = "call_0") -> Item:

@@ -3,10 +3,7 @@
 import pytest
 
 from codex_rpc.config.settings import ShellEnvironment
-from codex_rpc.protocol.errors import SandboxUnavailable
-from codex_rpc.protocol.policy import SANDBOX_MODES, SandboxPolicy
 from codex_rpc.sandbox.environment import child_environment
-from codex_rpc.sandbox.means import confine, sandbox_means
 
 SERVER = {
     "HOME": "/home/u",
@@ -56,13 +53,3 @@ def test_a_providers_key_is_never_given_whatever_else_is_said() -> None:
 def test_set_replaces_what_was_inherited() -> None:
     environment = child_environment(SERVER, ShellEnvironment(set={"HOME": "/elsewhere"}))
     assert environment["HOME"] == "/elsewhere"
-
-
-def test_only_full_access_can_be_obeyed_without_a_sandbox(tmp_path) -> None:
-    assert sandbox_means() == "none"
-    for mode in SANDBOX_MODES:
-        if mode == "danger-full-access":
-            assert confine(SandboxPolicy(mode), ["ls", "-l"], tmp_path) == ("ls", "-l")
-        else:
-            with pytest.raises(SandboxUnavailable, match=mode):
-                confine(SandboxPolicy(mode), ["ls"], tmp_path)
