@@ -1,6 +1,35 @@
-"""`python -m codex_rpc` is the `codex-rpc` command."""
+"""`python -m codex_rpc`, and what the installed `codex-rpc` command calls.
 
-from codex_rpc.cli.main import main
+Nothing is imported here before the search path is in order: whoever starts the server in a
+workspace must not get that workspace's idea of a module.
+"""
+
+import os
+import sys
+from typing import NoReturn
+
+
+def start() -> NoReturn:
+    """Run the command that the process's arguments name, and exit with its code."""
+    leave_out_working_directory()
+    from codex_rpc.cli.main import main
+
+    main()
+
+
+def leave_out_working_directory() -> None:
+    """Import nothing from the working directory, nor from relative folders, from now on.
+
+    `python -m` puts the one in front of everything, an empty or relative element of PYTHONPATH
+    adds the others, and commands of the model may write there.
+    """
+    here = os.path.realpath(os.getcwd())  # noqa: PTH109 - pathlib would be imported from there
+    sys.path[:] = [
+        folder
+        for folder in sys.path
+        if os.path.isabs(folder) and os.path.realpath(folder) != here  # noqa: PTH117
+    ]
+
 
 if __name__ == "__main__":
-    main()
+    start()

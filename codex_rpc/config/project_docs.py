@@ -33,7 +33,7 @@ def read_user_instructions(*, codex_home: Path, cwd: Path, max_bytes: int) -> Us
 
     Without a repository around it, only `cwd` itself is looked at. At most `max_bytes` of all
     files together are used, the rest is cut between two characters; 0: nothing is read. What
-    is not UTF-8 becomes U+FFFD.
+    is not UTF-8 becomes U+FFFD. In a repository, links are followed to its own texts only.
     """
     if max_bytes == 0:
         return UserInstructions(None)
@@ -41,9 +41,13 @@ def read_user_instructions(*, codex_home: Path, cwd: Path, max_bytes: int) -> Us
     home_file = codex_home / FILE_NAME
     home_text = (reader.read(home_file) or "").strip()
     project_texts = []
-    for folder in _folders(cwd):
+    folders = _folders(cwd)
+    for folder in folders:
         file = folder / FILE_NAME
         if _same(file, home_file):
+            continue
+        if (where := _elsewhere(file, folders[0])) is not None:
+            reader.warnings.append(f"{file} was left out: it is a link to {where}")
             continue
         text = reader.read(file)
         if text is not None and text.strip():
@@ -63,6 +67,23 @@ def _folders(cwd: Path) -> list[Path]:
         if os.path.lexists(folder / ".git"):
             return upwards[::-1]
     return [cwd]
+
+
+def _elsewhere(file: Path, root: Path) -> Path | None:
+    """Where a link leads, unless it is to another text of the same repository.
+
+    Whoever wrote the repository could have any file of the user's sent to the model otherwise.
+    """
+    if not file.is_symlink():
+        return None
+    try:
+        target = file.resolve()
+    except (OSError, RuntimeError):
+        # A link to itself; reading it says so.
+        return None
+    if target.suffix.lower() == ".md" and target.is_relative_to(root):
+        return None
+    return target
 
 
 def _same(a: Path, b: Path) -> bool:

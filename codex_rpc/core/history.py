@@ -47,13 +47,18 @@ class History:
         return list(self._open.values())
 
     def with_unique_call_id(self, call: Item) -> Item:
-        """`call`, under another id if the model has used its id before."""
-        if call.call_id is None or call.call_id not in self._call_ids:
+        """`call`, under another id if the model has used its id before.
+
+        `#` is for questions about a call: an id of the model's own must not look like one.
+        """
+        if call.call_id is None:
             return call
-        n = 2
-        while f"{call.call_id}-{n}" in self._call_ids:
+        call_id = base = call.call_id.replace("#", "-")
+        n = 1
+        while call_id in self._call_ids:
             n += 1
-        return call.with_call_id(CallId(f"{call.call_id}-{n}"))
+            call_id = f"{base}-{n}"
+        return call if call_id == call.call_id else call.with_call_id(CallId(call_id))
 
     def add(self, item: Item) -> None:
         """Append what has just happened."""

@@ -162,3 +162,28 @@ def test_a_link_to_itself_is_a_warning(load: Load, cwd: Path) -> None:
     (cwd / "AGENTS.md").symlink_to(cwd / "AGENTS.md")
     (warning,) = load().warnings
     assert warning.startswith(f"{cwd / 'AGENTS.md'} was left out: ")
+
+
+def test_a_link_is_followed_to_a_text_of_the_same_repository_only(home: Path, cwd: Path) -> None:
+    secret = home / "auth.json"
+    secret.write_text('{"OPENAI_API_KEY": "sk-secret"}')
+    (cwd / ".git").mkdir()
+    (cwd / ".env").write_text("PASSWORD=secret")
+    (cwd / "CLAUDE.md").write_text("be kind")
+    for target in (secret, cwd / ".env", home / "notes.md"):
+        (cwd / "AGENTS.md").unlink(missing_ok=True)
+        (cwd / "AGENTS.md").symlink_to(target)
+        result = read_user_instructions(codex_home=home, cwd=cwd, max_bytes=1000)
+        assert result.text is None
+        (warning,) = result.warnings
+        assert f"it is a link to {target}" in warning
+    (cwd / "AGENTS.md").unlink()
+    (cwd / "AGENTS.md").symlink_to("CLAUDE.md")
+    assert read(home, cwd) == "be kind"
+
+
+def test_the_users_own_text_may_be_a_link_to_anywhere(home: Path, cwd: Path) -> None:
+    (cwd / "dotfiles").mkdir()
+    (cwd / "dotfiles" / "agents").write_text("be kind")
+    (home / "AGENTS.md").symlink_to(cwd / "dotfiles" / "agents")
+    assert read(home, cwd) == "be kind"
