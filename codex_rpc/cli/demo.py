@@ -140,7 +140,8 @@ class _Story:
         await stage.tell(
             f"1. Start the server and a session   $ codex-rpc   (process {server.pid})"
         )
-        configured = await server.request("session/configure", {"cwd": str(self._place.work)})
+        params = {"cwd": str(self._place.work), "approvalPolicy": "untrusted"}
+        configured = await server.request("session/configure", params)
         session_id = configured["sessionId"]
         await server.event("session_configured")
 

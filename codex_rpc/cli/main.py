@@ -24,6 +24,7 @@ EPILOG = """\
 first steps:
   codex-rpc demo                       watch a whole session, without key or network
   export OPENAI_API_KEY=...            then
+  codex-rpc doctor                     see whether everything is there
   codex-rpc exec "explain this folder" one turn in the terminal
   printf '{"jsonrpc":"2.0","id":1,"method":"session/list"}\\n' | codex-rpc
 
@@ -33,6 +34,8 @@ files: $CODEX_HOME/config.toml (default ~/.codex/config.toml), $CODEX_HOME/sessi
 COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("codex_rpc.cli.serve", "speak JSON-RPC on stdin and stdout (the default)"),
     "exec": ("codex_rpc.cli.exec", "run one turn in the terminal"),
+    "doctor": ("codex_rpc.cli.doctor", "say what this machine and the configuration give"),
+    "sandbox": ("codex_rpc.cli.sandbox", "run a command under the sandbox policy"),
     "demo": ("codex_rpc.cli.demo", "show a session with a scripted model, a crash and a resume"),
     "schema": ("codex_rpc.cli.schema", "print the JSON Schema of the protocol"),
 }

@@ -8,30 +8,52 @@ no. Does not know what becomes of the answer.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import closing
 
 import anyio
 from rich.console import RenderableType
 from rich.text import Text
 
+from codex_rpc.cli.answers import shown_invocation
+from codex_rpc.cli.changes import spelt_out
 from codex_rpc.cli.terminal import Hanging, Keyboard, Screen, exact, shown_command
-from codex_rpc.cli.view import shown_invocation
 from codex_rpc.protocol.events import (
     ApplyPatchApprovalRequest,
     ApprovalRequest,
-    Changes,
     ExecApprovalRequest,
 )
 from codex_rpc.protocol.policy import Decision
 from codex_rpc.rpc.stdio import writer_for
 
-KEYS: dict[str, tuple[Decision, str]] = {
-    "y": ("approved", "yes, once"),
-    "s": ("approved_for_session", "yes, and for the rest of this session"),
-    "n": ("denied", "no"),
-    "q": ("abort", "no, and stop the turn"),
+Keys = Mapping[str, tuple[Decision, str, str]]
+"""By key: the decision, the words beside the key, and those that repeat it."""
+
+NO: Keys = {"n": ("denied", "no", "no"), "q": ("abort", "stop the turn", "no, and stop the turn")}
+COMMAND_KEYS: Keys = {
+    "y": ("approved", "yes", "yes, once"),
+    "s": (
+        "approved_for_session",
+        "yes, for this session",
+        "yes, and for the rest of this session",
+    ),
+    **NO,
 }
-CHOICES = "y yes   s yes, for this session   n no   q stop the turn"
+PATCH_KEYS: Keys = {"y": ("approved", "yes", "yes"), **NO}
+TOOL_KEYS: Keys = {
+    "y": ("approved", "yes", "yes, once"),
+    "s": (
+        "approved_for_session",
+        "yes, this tool for this session",
+        "yes, and with whatever arguments for the rest of this session",
+    ),
+    **NO,
+}
+SANDBOXES = {
+    "read-only": "read-only: it can change no file",
+    "workspace-write": "workspace-write: it can change files below the working directory and "
+    "what is configured",
+}
 DENIED = (
     "denied: there is no terminal to ask at; `-s danger-full-access -a never` lets everything "
     "run unasked and unconfined"
@@ -45,7 +67,7 @@ async def decide(request: ApprovalRequest, screen: Screen) -> Decision:
     """
     keyboard = Keyboard.find()
     if keyboard is None:
-        await screen.print(*_question(request), Text(DENIED, style="red"))
+        await screen.print(*shown_request(request), Text(DENIED, style="red"))
         return "denied"
     with closing(keyboard):
         if screen.is_terminal:
@@ -55,43 +77,54 @@ async def decide(request: ApprovalRequest, screen: Screen) -> Decision:
 
 
 async def _decision(request: ApprovalRequest, keyboard: Keyboard, screen: Screen) -> Decision:
-    await screen.print(*_question(request), Text(CHOICES, style="bold"))
+    keys = _keys(request)
+    choices = "   ".join(f"{key} {words}" for key, (_, words, _) in keys.items())
+    await screen.print(*shown_request(request), Text(choices, style="bold"))
     try:
         with keyboard.single_keys():
             await screen.stream("> ", "bold")
-            while (key := (await keyboard.key()).lower()) not in KEYS:
+            while (key := (await keyboard.key()).lower()) not in keys:
                 if not key:
                     await screen.stream("no: the terminal is gone", "red", end="\n")
                     return "denied"
-                await screen.stream(f"one of {', '.join(KEYS)}\n> ", "bold")
+                await screen.stream(f"one of {', '.join(keys)}\n> ", "bold")
     except anyio.get_cancelled_exc_class():
         with anyio.CancelScope(shield=True):
             await screen.stream("(no longer asked)", "yellow", end="\n")
         raise
-    decision, words = KEYS[key]
+    decision, _, words = keys[key]
     style = "green" if decision.startswith("approved") else "red"
     await screen.stream(words, style, end="\n")
     return decision
 
 
-def _question(request: ApprovalRequest) -> list[RenderableType]:
+def _keys(request: ApprovalRequest) -> Keys:
+    if isinstance(request, ExecApprovalRequest):
+        return COMMAND_KEYS
+    # An approval for the session covers no other patch, so it is not offered.
+    return PATCH_KEYS if isinstance(request, ApplyPatchApprovalRequest) else TOOL_KEYS
+
+
+def shown_request(request: ApprovalRequest) -> list[RenderableType]:
     """What is asked, completely: nothing that is decided about is hidden."""
     rows: list[tuple[str, str, str]] = []
     if isinstance(request, ExecApprovalRequest):
-        title, body = "Run this command?", shown_command(request.command)
-        rows.append(("in", request.cwd, ""))
+        title, body = "Run this command?", Text(shown_command(request.command), style="bold")
+        # A line of its own is ours; the name of a folder is anybody's.
+        rows.append(("in", request.cwd.replace("\n", "\\n"), ""))
         rows.append(_confinement(request))
     elif isinstance(request, ApplyPatchApprovalRequest):
-        title, body = "Make these changes?", _shown_changes(request.changes)
+        title, body = "Make these changes?", spelt_out(request.changes)
         if request.grant_root is not None:
-            rows.append(("also", f"write below {request.grant_root} from now on", "yellow"))
+            rows.append(("also", f"write below {request.grant_root!r} from now on", "yellow"))
     else:
-        title, body = "Call this tool?", shown_invocation(request.invocation)
+        title, body = "Call this tool?", Text(shown_invocation(request.invocation), style="bold")
+        rows.append(("confined", "NO: MCP servers are programs of your own", "yellow"))
     if request.reason is not None:
         rows.append(("why", " ".join(request.reason.split()), ""))
     return [
         Text(title, style="bold yellow"),
-        Hanging(Text(body, style="bold"), "    "),
+        Hanging(body, "    "),
         *(
             Hanging(Text(exact(t), style=style), Text(f"{n:<10}", style="dim"))
             for n, t, style in rows
@@ -100,20 +133,7 @@ def _question(request: ApprovalRequest) -> list[RenderableType]:
 
 
 def _confinement(request: ExecApprovalRequest) -> tuple[str, str, str]:
-    network = "with network" if request.network else "no network"
     if request.sandbox == "none":
         return ("confined", "NO: it may do whatever you may", "red")
-    return ("confined", f"{request.sandbox}, {network}", "")
-
-
-def _shown_changes(changes: Changes) -> str:
-    lines: list[str] = []
-    for path, change in changes.items():
-        if change == "delete":
-            lines.append(f"delete {path}")
-        elif change.add is not None:
-            lines += [f"add {path}", *(f"+{line}" for line in change.add.content.splitlines())]
-        elif change.update is not None:
-            moved = f" -> {change.update.move_path}" if change.update.move_path else ""
-            lines += [f"update {path}{moved}", *change.update.unified_diff.splitlines()]
-    return exact("\n".join(lines))
+    network = "it has network" if request.network else "no network"
+    return ("confined", f"{SANDBOXES[request.sandbox]}; {network}", "")

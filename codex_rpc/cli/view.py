@@ -16,6 +16,8 @@ from rich.cells import chop_cells
 from rich.console import RenderableType
 from rich.text import Text
 
+from codex_rpc.cli.answers import Answer, plan_lines, shown_invocation
+from codex_rpc.cli.changes import listed
 from codex_rpc.cli.output_window import OutputWindow
 from codex_rpc.cli.terminal import (
     Hanging,
@@ -39,7 +41,6 @@ from codex_rpc.protocol.events import (
     ExecCommandBegin,
     ExecCommandEnd,
     ExecCommandOutputDelta,
-    McpInvocation,
     McpToolCallBegin,
     McpToolCallEnd,
     PatchApplyBegin,
@@ -64,7 +65,8 @@ ABORTS = {
     "shutdown": "stopped: the session was closed",
     "taken_over": "stopped: another process has taken the session over",
 }
-PLAN_MARKS = {"pending": "[ ]", "in_progress": "[>]", "completed": "[x]"}
+MAX_ANSWER_LINES = 8
+"""Of what a tool of an MCP server has answered."""
 
 
 @define
@@ -196,20 +198,21 @@ class TerminalView:
                 await self._block(
                     Text(exact(f"process {by.pid} on {by.host} takes over"), style=BAD)
                 )
-            case PlanUpdate(plan, explanation):
-                lines = [f"{PLAN_MARKS[step.status]} {step.step}" for step in plan]
-                await self._block(Text(exact("\n".join([explanation or "plan", *lines]))))
+            case PlanUpdate() as update:
+                await self._block(*plan_lines(update))
             case ContextCompacted():
                 await self._block(Text("the conversation was summarised", style=DIM))
-            case PatchApplyBegin(changes=changes):
-                await self._block(Text(exact("edit " + ", ".join(changes)), style="bold"))
+            case PatchApplyBegin(call_id=call_id, changes=changes):
+                if call_id not in self._asked:
+                    await self._block(Hanging(listed(changes, self._cwd), ""))
             case PatchApplyEnd(success=success, stderr=stderr):
-                await self._verdict("edited" if success else f"failed: {stderr}", good=success)
-            case McpToolCallBegin(invocation=invocation):
-                await self._block(Text(shown_invocation(invocation), style="bold"))
-            case McpToolCallEnd(result=result, duration=duration):
-                good = "Ok" in result
-                await self._verdict(f"{'done' if good else 'failed'}{_took(duration)}", good=good)
+                failure = f"failed: {stderr.strip()}"
+                await self._verdict("applied" if success else failure, good=success)
+            case McpToolCallBegin(call_id=call_id, invocation=invocation):
+                if call_id not in self._asked:
+                    await self._block(Text(shown_invocation(invocation), style="bold"))
+            case McpToolCallEnd() as end:
+                await self._mcp_end(end)
             case TaskComplete() | TurnAborted() | Error() as closing if event.id == self._turn_id:
                 await self._closing(closing)
             case Error(message):
@@ -302,6 +305,14 @@ class TerminalView:
         code = f"exit {end.exit_code}" if end.exit_code >= 0 else "did not finish"
         await self._verdict(code + _took(end.duration), good=end.exit_code == 0)
 
+    async def _mcp_end(self, end: McpToolCallEnd) -> None:
+        answer = Answer.of(end.result)
+        await self._output(answer.lines[:MAX_ANSWER_LINES])
+        if hidden := len(answer.lines[MAX_ANSWER_LINES:]):
+            await self._screen.print(Hanging(Text(f"… {hidden} lines …", style=DIM)))
+        text = "done" if answer.failure is None else f"failed: {answer.failure}"
+        await self._verdict(text + _took(end.duration), good=answer.failure is None)
+
     async def _verdict(self, text: str, *, good: bool) -> None:
         await self._screen.print(Hanging(Text(exact(text), style=GOOD if good else BAD)))
 
@@ -340,12 +351,6 @@ class TerminalView:
     async def _line(self, text: str, style: str) -> None:
         self._begun = True
         await self._screen.print(Text(exact(text), style=style))
-
-
-def shown_invocation(invocation: McpInvocation) -> str:
-    """A tool call as one reads it, nothing hidden."""
-    arguments = "" if invocation.arguments is None else str(invocation.arguments)
-    return exact(f"{invocation.server}.{invocation.tool}({arguments})")
 
 
 def _took(duration: Duration) -> str:

@@ -20,9 +20,13 @@ from support.terminal import Terminal, at_terminal
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
+MCP_DEMO = Path(__file__).parents[1] / "support" / "mcp_demo.py"
 HELLO = {"text": "Hello there."}
 NAMES = {"shell": ["python3", "-c", "import os; print(sorted(os.listdir()))"]}
 """Harmless, but not on the list of trusted commands."""
+
+ASKED = ("-s", "danger-full-access", "-a", "untrusted")
+"""Whatever the machine can confine, NAMES is asked about, once."""
 
 
 @pytest.fixture
@@ -236,7 +240,7 @@ def test_an_image_is_attached_from_where_the_command_was_typed(
 
 def test_without_a_terminal_to_ask_at_the_answer_is_no(home: Path, work: Path) -> None:
     play(home, NAMES, HELLO)
-    done = run_exec(home, work, "what is here?")
+    done = run_exec(home, work, *ASKED, "what is here?")
     assert (done.returncode, done.stdout) == (0, b"Hello there.\n")
     shown = " ".join(done.stderr.decode().split())
     assert "denied: there is no terminal to ask at; `-s danger-full-access -a never`" in shown
@@ -326,6 +330,87 @@ def test_it_does_not_load_what_it_does_not_need(
     assert not loaded & spared
 
 
+# Patches, plans, and tools of MCP servers.
+
+PATCH = """\
+*** Begin Patch
+*** Add File: docs/new.txt
++one
++two
+*** Delete File: one.txt
+*** End Patch
+"""
+
+
+def test_a_patch_is_shown_as_files_and_not_line_by_line(home: Path, work: Path) -> None:
+    play(home, [{"call": "apply_patch", "arguments": {"input": PATCH}}], HELLO)
+    done = run_exec(home, work, "-s", "workspace-write", "-a", "never", "go")
+    assert done.returncode == 0
+    assert "\nadd    docs/new.txt +2\ndelete one.txt\n  applied\n" in done.stderr.decode()
+    assert "+one" not in done.stderr.decode()
+    assert (work / "docs" / "new.txt").read_text() == "one\ntwo\n"
+
+
+async def test_a_patch_that_is_asked_about_is_shown_line_by_line(home: Path, work: Path) -> None:
+    play(home, [{"call": "apply_patch", "arguments": {"input": PATCH}}], HELLO)
+    async with at_terminal(home, "exec", *ASKED, "go", cwd=work) as terminal:
+        await terminal.until("y yes   n no   q stop the turn\n> ")
+        question = terminal.text.partition("Make these changes?")[2]
+        assert f"{work}/docs/new.txt +2\n    +one\n    +two\n" in question
+        assert f"delete {work}/one.txt" in question
+        # There is no such thing as all patches of the session.
+        terminal.type("s")
+        await terminal.until("one of y, n, q\n> ")
+        terminal.type("y")
+        assert await terminal.exit_code() == 0
+        assert "> yes\n  applied\n" in terminal.text
+        assert terminal.text.count("docs/new.txt") == 1
+    assert not (work / "one.txt").exists()
+
+
+def test_a_patch_that_is_not_made_says_why(home: Path, work: Path) -> None:
+    patch = PATCH.replace("one.txt", "none.txt")
+    play(home, [{"call": "apply_patch", "arguments": {"input": patch}}], HELLO)
+    done = run_exec(home, work, "-s", "workspace-write", "-a", "never", "go")
+    assert "  failed: Failed to delete file none.txt\n" in done.stderr.decode()
+    assert not (work / "docs").exists()
+
+
+def test_a_plan_is_shown_as_a_list(home: Path, work: Path) -> None:
+    plan = [
+        {"step": "look", "status": "completed"},
+        {"step": "change", "status": "in_progress"},
+        {"step": "check", "status": "pending"},
+    ]
+    arguments = {"explanation": "As you asked.", "plan": plan}
+    play(home, [{"call": "update_plan", "arguments": arguments}], HELLO)
+    shown = run_exec(home, work, "go").stderr.decode()
+    assert "\nAs you asked.\n  [x] look\n  [>] change\n  [ ] check\n" in shown
+
+
+async def test_a_tool_of_a_server_is_asked_about_and_its_answer_shown(
+    home: Path, work: Path
+) -> None:
+    pytest.importorskip("mcp")
+    call = {"call": "demo__echo", "arguments": {"text": "hello"}}
+    failing = {"call": "demo__fail", "arguments": {}}
+    play(home, [call, call, failing], HELLO)
+    with (home / ".codex" / "config.toml").open("a") as config:
+        command, script = json.dumps(sys.executable), json.dumps(str(MCP_DEMO))
+        config.write(f"\n[mcp_servers.demo]\ncommand = {command}\nargs = [{script}]\n")
+    async with at_terminal(home, "exec", "go", cwd=work) as terminal:
+        await approval(terminal)
+        question = terminal.text.partition("Call this tool?")[2]
+        assert 'demo.echo {"text": "hello"}' in question
+        assert "NO: MCP servers are programs of your own" in question
+        terminal.type("s")
+        await approval(terminal, count=2)
+        terminal.type("y")
+        assert await terminal.exit_code() == 0
+        assert len(re.findall(r"\n  echo: hello\n  done", terminal.text)) == 2
+        assert re.search(r"it failed\n  failed: the tool says so", terminal.text)
+
+
 # At a terminal.
 
 
@@ -338,7 +423,7 @@ async def test_the_question_says_what_would_run_where_and_that_it_is_unconfined(
     home: Path, work: Path
 ) -> None:
     play(home, [{"text": "I will look."}, {**NAMES, "justification": "to see"}], HELLO)
-    async with at_terminal(home, "exec", "what is here?", cwd=work) as terminal:
+    async with at_terminal(home, "exec", *ASKED, "what is here?", cwd=work) as terminal:
         await approval(terminal)
         question = terminal.text.partition("Run this command?")[2]
         assert 'python3 -c "import os; print(sorted(os.listdir()))"' in question.replace("'", '"')
@@ -355,7 +440,7 @@ async def test_the_question_says_what_would_run_where_and_that_it_is_unconfined(
 
 async def test_no_means_that_nothing_runs(home: Path, work: Path) -> None:
     play(home, NAMES, HELLO)
-    async with at_terminal(home, "exec", "what is here?", cwd=work) as terminal:
+    async with at_terminal(home, "exec", *ASKED, "what is here?", cwd=work) as terminal:
         await approval(terminal)
         terminal.type("n")
         assert await terminal.exit_code() == 0
@@ -366,7 +451,7 @@ async def test_for_the_session_means_that_the_same_command_is_not_asked_again(
     home: Path, work: Path
 ) -> None:
     play(home, [NAMES, NAMES], HELLO)
-    async with at_terminal(home, "exec", "what is here?", cwd=work) as terminal:
+    async with at_terminal(home, "exec", *ASKED, "what is here?", cwd=work) as terminal:
         await approval(terminal)
         terminal.type("s")
         assert await terminal.exit_code() == 0
@@ -376,7 +461,7 @@ async def test_for_the_session_means_that_the_same_command_is_not_asked_again(
 
 async def test_quitting_stops_the_turn(home: Path, work: Path) -> None:
     play(home, NAMES, HELLO)
-    async with at_terminal(home, "exec", "what is here?", cwd=work) as terminal:
+    async with at_terminal(home, "exec", *ASKED, "what is here?", cwd=work) as terminal:
         await approval(terminal)
         terminal.type("q")
         assert await terminal.exit_code() == 1
@@ -386,7 +471,7 @@ async def test_quitting_stops_the_turn(home: Path, work: Path) -> None:
 
 async def test_only_a_key_pressed_after_the_question_is_an_answer(home: Path, work: Path) -> None:
     play(home, [{"text": "Now."}, {"delay_ms": 300}, NAMES], HELLO)
-    async with at_terminal(home, "exec", "what is here?", cwd=work) as terminal:
+    async with at_terminal(home, "exec", *ASKED, "what is here?", cwd=work) as terminal:
         await terminal.until("Now.")
         terminal.type("y")
         await approval(terminal)
@@ -403,10 +488,10 @@ async def test_only_a_key_pressed_after_the_question_is_an_answer(home: Path, wo
 async def test_nothing_in_a_question_can_hide(home: Path, work: Path) -> None:
     command = ["sh", "-c", "rm it #\x1b[2K\r\u202eecho ok"]
     play(home, {"shell": command, "justification": "harmless\x1b[8m"}, HELLO)
-    async with at_terminal(home, "exec", "go", cwd=work, NO_COLOR="1") as terminal:
+    async with at_terminal(home, "exec", *ASKED, "go", cwd=work, NO_COLOR="1") as terminal:
         await approval(terminal)
         assert "rm it #\\x1b[2K\\r\\u202eecho ok" in terminal.raw
-        assert "harmless\\x1b[8m" in terminal.raw
+        assert "harmless\\u001b[8m" in terminal.raw
         assert "\x1b" not in terminal.raw
         terminal.type("n")
         assert await terminal.exit_code() == 0
@@ -419,7 +504,7 @@ async def test_the_terminal_is_asked_where_all_streams_are_redirected(
     log = tmp_path / "log"
     with log.open("wb") as err, (work / "one.txt").open("rb") as nothing:
         async with at_terminal(
-            *(home, "exec", "go"), cwd=work, stdin=nothing, stdout=err, stderr=err
+            *(home, "exec", *ASKED, "go"), cwd=work, stdin=nothing, stdout=err, stderr=err
         ) as terminal:
             await approval(terminal)
             terminal.type("y")
@@ -481,7 +566,7 @@ async def test_ctrl_c_withdraws_the_question_and_gives_the_terminal_back(
     home: Path, work: Path
 ) -> None:
     play(home, NAMES)
-    async with at_terminal(home, "exec", "go", cwd=work) as terminal:
+    async with at_terminal(home, "exec", *ASKED, "go", cwd=work) as terminal:
         before = terminal.modes
         await approval(terminal)
         await wait_until(lambda: terminal.modes != before)

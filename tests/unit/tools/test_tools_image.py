@@ -327,6 +327,30 @@ def test_the_size_is_read_as_pillow_reads_it(
     assert (header.name.upper(), header.width, header.height) == (name, *size)
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        b"\xff\xc4\x00\x08tables",
+        b"\xff\xcc\x00\x06more",
+        b"\xff\xff\xff",
+        b"\xff\x01",
+        b"\xff\xd0",
+        b"\xff\xfe\x00\x06\xff\xc0\xff\xc0",
+    ],
+)
+def test_in_a_jpeg_only_a_frame_says_the_size(before: bytes) -> None:
+    whole = SMALL["image/jpeg"]
+    header = read_header(whole[:2] + before + whole[2:])
+    assert header is not None
+    assert (header.width, header.height) == (7, 5)
+
+
+def test_a_jpeg_without_a_frame_is_damaged() -> None:
+    whole = SMALL["image/jpeg"]
+    for rest in (b"\xff\xd9", b"\xff\xda\x00\x02" + whole[2:], b"\x00" + whole[2:]):
+        assert read_header(whole[:2] + b"\xff\xe0\x00\x02" + rest) is None
+
+
 @settings(deadline=None, max_examples=200)
 @given(st.sampled_from(list(SMALL)), st.data())
 def test_a_header_that_was_cut_or_changed_is_never_an_error(kind: str, data: st.DataObject) -> None:
