@@ -1,12 +1,13 @@
 """The recorded conversations of the Codex CLI 0.20, with the real process in its place.
 
-What differs on purpose is in `support.golden_rules`; here stands which rule holds for which
-recording, and what our commands print where theirs did not.
+What differs on purpose is in `support.golden_rules` and `support.golden_tools`; here stands which
+rule holds for which recording, and what our commands print where theirs did not.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from support.client import running
 from support.golden import (
+    BASE,
     RECORDINGS,
     Recording,
     conversation,
@@ -48,6 +50,17 @@ from support.golden_rules import (
     retries_are_stream_errors,
     the_last_turn_is_still_retrying,
     unknown_items_are_kept,
+)
+from support.golden_tools import (
+    Added,
+    asked_about_without_a_sandbox,
+    more_commands_are_patches,
+    our_server_says_more,
+    patches_are_no_commands,
+    refusals_are_announced,
+    servers_tools_are_listed,
+    tools_are_told_by,
+    turn_diffs_come_when_they_change,
 )
 from support.model_server import ModelServer
 
@@ -148,6 +161,22 @@ def usage_is_shown_whole(recording: Recording) -> Recording:
     return our_outputs({"call_24": Ours(stderr=text, exit_code=129, told=text)})(recording)
 
 
+PATCHES = {
+    "call_9": Added("sub/incd.txt", "incd.txt", "here\n"),
+    "call_10": Added("ap2.txt", "ap2.txt", "x\n"),
+}
+
+PLAN_OUTPUTS = {
+    # Where it is wrong is told by path, not by column.
+    "call_2": "failed to parse function arguments: plan[0].status: "
+    'expected "pending" | "in_progress" | "completed"',
+}
+
+MCP_OUTPUTS = {
+    # The words are those of the library that parses.
+    "call_3": Pattern(r"err: .*: line 1 column 2 .*"),
+}
+
 CASES: dict[str, tuple[Rule, ...]] = {
     "a_multi_messages": (),
     "a_plain": (),
@@ -165,7 +194,19 @@ CASES: dict[str, tuple[Rule, ...]] = {
     ),
     "d_approved": (),
     "d_denied": (),
-    "d_trusted_list": (our_outputs(TRUSTED_OUTPUTS), usage_is_shown_whole),
+    "d_trusted_list": (
+        asked_about_without_a_sandbox("call_2", "call_10", "call_18", "call_24"),
+        our_outputs(TRUSTED_OUTPUTS),
+        usage_is_shown_whole,
+    ),
+    "e_patch_auto": (patches_are_no_commands, turn_diffs_come_when_they_change),
+    "e_patch_misc": (
+        patches_are_no_commands,
+        turn_diffs_come_when_they_change,
+        more_commands_are_patches(PATCHES),
+        refusals_are_announced("call_5"),
+    ),
+    "e_patch_untrusted_approved": (patches_are_no_commands, turn_diffs_come_when_they_change),
     "f_interrupt_command": (interrupted_turns_are_aborted, aborted_calls_stay),
     "f_interrupt_stream": (
         assistant_texts_are_sent_once,
@@ -179,7 +220,13 @@ CASES: dict[str, tuple[Rule, ...]] = {
         the_last_turn_is_still_retrying,
     ),
     "h_malformed_sse": (unknown_items_are_kept,),
+    "j_update_plan": (tools_are_told_by(PLAN_OUTPUTS),),
     "k_history": (history_has_its_own_times,),
+    "l_mcp": (
+        servers_tools_are_listed,
+        our_server_says_more,
+        tools_are_told_by(MCP_OUTPUTS),
+    ),
 }
 """Which differences each recording shows; what they do not name is equal."""
 
@@ -189,7 +236,14 @@ RESUMES: dict[str, tuple[Rule, ...]] = {
 }
 """The recordings of two processes, the second of which resumed."""
 
-FILES = {"d_trusted_list": {"x": "a\n"}, "b_agents_md": {"AGENTS.md": "Repo rule: be brief.\n"}}
+PATCHED = {"old.txt": "a\nb\nc\n", "gone.txt": "bye\n", "mv.txt": "x\ny\n"}
+FILES = {
+    "d_trusted_list": {"x": "a\n"},
+    "b_agents_md": {"AGENTS.md": "Repo rule: be brief.\n"},
+    "e_patch_auto": PATCHED,
+    "e_patch_misc": PATCHED,
+    "e_patch_untrusted_approved": PATCHED,
+}
 """What lies in the working directory."""
 
 
@@ -261,7 +315,7 @@ async def test_a_recorded_conversation_goes_as_recorded(name: str, place: Place)
         (place.cwd / ".git").mkdir()
         (place.home / ".codex" / "AGENTS.md").write_text("Home rule: be polite.")
     async with ModelServer({"responses": list(expected.responses)}) as model:
-        write_config(place, model.url)
+        write_config(place, model.url, configured(expected))
         runs = [await replay(run, place, model, expected.arguments) for run in expected.runs]
     assert_as_expected(expected, runs)
     if name == "b_agents_md":
@@ -269,6 +323,16 @@ async def test_a_recorded_conversation_goes_as_recorded(name: str, place: Place)
         assert expected.header["instructions"].strip() in said
     if name == "k_history":
         assert_history_is_as_recorded(place, runs[0])
+
+
+def configured(recording: Recording) -> str:
+    """The recording's tables of config.toml; its MCP server is one of ours."""
+    if not recording.configuration:
+        return ""
+    pytest.importorskip("mcp")
+    script = Path(__file__).parents[1] / "support" / "mcp_demo.py"
+    tables = recording.configuration.replace(f"{BASE}/mcp_demo.py", str(script))
+    return tables.replace('"python3"', json.dumps(sys.executable))
 
 
 def assert_history_is_as_recorded(place: Place, run: Replayed) -> None:

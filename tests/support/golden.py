@@ -21,6 +21,9 @@ RECORDINGS = GOLDEN / "codex-0.20"
 SESSION = "{SESSION}"
 """Stands for the id of a run's session, as {CWD} and {HOME} stand for its folders."""
 
+BASE = "/recorder"
+"""A folder of the recorder's, written {BASE} in the recordings; here it does not exist."""
+
 DELTA_TEXTS = {
     "agent_message_delta": "delta",
     "agent_reasoning_delta": "delta",
@@ -70,6 +73,8 @@ class Recording:
     responses: tuple[Json, ...] = ()
     """What the model server plays."""
     arguments: tuple[str, ...] = ()
+    configuration: str = ""
+    """Tables that its config.toml had besides the provider's."""
     still_retrying: bool = False
     """It ends before its last turn does: the last request is repeated some more times."""
 
@@ -87,10 +92,9 @@ def load(name: str) -> Recording:
     runs += [_run(folder, f"_{n}") for n in (1, 2) if (folder / f"events_{n}.jsonl").exists()]
     requests = list(_lines(folder / "requests.jsonl"))
     header, *lines = _lines(folder / "rollout.jsonl")
-    script: Json = {"responses": [], "args": []}
+    script: Json = {"responses": [], "args": [], "config_extra": ""}
     if (folder / "script.json").exists():
-        script = json.loads((folder / "script.json").read_text(encoding="utf-8"))
-        assert not script["config_extra"], "no recording here needs more configuration"
+        script = json.loads(_text(folder / "script.json"))
     recording = Recording(
         name=name,
         runs=tuple(runs),
@@ -100,6 +104,7 @@ def load(name: str) -> Recording:
         reasoning=tuple(request["reasoning"] for request in requests),
         responses=tuple(script["responses"]),
         arguments=tuple(script["args"]),
+        configuration=script["config_extra"].removeprefix("---TABLES---\n"),
     )
     if recording.responses:
         return recording
@@ -158,8 +163,12 @@ def _timed(lines: Iterable[Json], body: str) -> Iterator[Timed]:
         yield Timed(line["t"], id_, line["line"][body])
 
 
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8").replace("{BASE}", BASE)
+
+
 def _lines(path: Path) -> Iterator[Json]:
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in _text(path).splitlines():
         try:
             yield json.loads(line)
         except ValueError:

@@ -62,7 +62,8 @@ def replaced(value: Any, texts: Sequence[tuple[str, str]]) -> Any:
             value = value.replace(old, new)
         return value
     if isinstance(value, dict):
-        return {key: replaced(member, texts) for key, member in value.items()}
+        # Paths are also the names of a patch's changes.
+        return {replaced(key, texts): replaced(member, texts) for key, member in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(replaced(member, texts) for member in value)
     return value

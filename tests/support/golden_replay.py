@@ -28,6 +28,11 @@ from support.golden_compare import Json, Pattern, replaced
 from support.golden_recorder import printed_to_stderr
 from support.model_server import ModelServer
 
+REQUESTS = {
+    "exec_approval": "exec_approval_request",
+    "patch_approval": "apply_patch_approval_request",
+}
+"""What each answer of the user answers."""
 ANSWERS = (*CLOSINGS, "get_history_entry_response")
 """Events that end what a submission had started."""
 API_KEY = "sk-fake"
@@ -112,8 +117,8 @@ class Replayed:
         assert said == last_words
 
 
-def write_config(place: Place, url: str) -> None:
-    """The configuration that the recordings were made with."""
+def write_config(place: Place, url: str, tables: str = "") -> None:
+    """The configuration that the recordings were made with, and more `tables`."""
     (place.home / ".codex" / "config.toml").write_text(
         f'model_provider = "fake"\n'
         f"[model_providers.fake]\n"
@@ -121,6 +126,7 @@ def write_config(place: Place, url: str) -> None:
         f'base_url = "{url}"\n'
         f'wire_api = "responses"\n'
         f'env_key = "OPENAI_API_KEY"\n'
+        f"{tables}"
     )
 
 
@@ -188,8 +194,8 @@ class _Driver:
     def before(self, submission: Timed) -> list[Timed]:
         """The events that the recorded client had seen when it sent `submission`."""
         others = [e for e in self._run.events if e.id != submission.id]
-        if submission.body["type"] == "exec_approval":
-            requests = [n for n, e in enumerate(others) if e.type == "exec_approval_request"]
+        if submission.body["type"] in REQUESTS:
+            requests = [n for n, e in enumerate(others) if e.type in REQUESTS.values()]
             return others[: requests[self._answered] + 1]
         # The clock of the recordings counts milliseconds, in which much can happen. An input
         # that comes in the very millisecond in which something ended has waited for that.
@@ -216,9 +222,9 @@ class _Driver:
     async def submit(self, submission: Timed) -> None:
         """Send it, in our form."""
         op = dict(submission.body)
-        if op["type"] == "exec_approval":
-            requests = [e for e in self.seen() if e.type == "exec_approval_request"]
-            assert requests[-1].id == op["id"]
+        if op["type"] in REQUESTS:
+            requests = [e for e in self.seen() if e.type in REQUESTS.values()]
+            assert (requests[-1].id, requests[-1].type) == (op["id"], REQUESTS[op["type"]])
             op["id"] = requests[-1].body["call_id"]
             self._answered += 1
         if op.get("log_id") == RECORDED_LOG_ID:
@@ -266,7 +272,8 @@ def install_stand_ins(recording: Recording, programs: Collection[str], folder: P
             text.write_text(printed_to_stderr(recording, event.body["call_id"]), "utf-8")
             said = shlex.quote(shlex.join(arguments))
             exit_code = event.body["exit_code"]
-            cases[program].append(f"{said}) cat {text} >&2; exit {exit_code};;")
+            # Behind the arguments may be options of ours, which keep git from running programs.
+            cases[program].append(f"{said}|{said}' --'*) cat {text} >&2; exit {exit_code};;")
     for program, lines in cases.items():
         path = folder / program
         path.write_text("\n".join(["#!/bin/sh", 'case "$*" in', *lines, "esac", "exit 99", ""]))
