@@ -6,6 +6,8 @@ own: neither the submission loop nor a turn waits for them.
 
 from __future__ import annotations
 
+import anyio
+
 from codex_rpc.core.inbox import CloseRequest, Mailbox, Submission
 from codex_rpc.core.ports import MessageHistory
 from codex_rpc.core.surroundings import Surroundings
@@ -15,7 +17,7 @@ from codex_rpc.protocol.events import (
     GetHistoryEntryResponse,
     McpListToolsResponse,
 )
-from codex_rpc.protocol.ops import AddToHistory, GetHistoryEntryRequest, Op
+from codex_rpc.protocol.ops import AddToHistory, GetHistoryEntryRequest, ListMcpTools, Op
 
 
 class Errands:
@@ -32,26 +34,38 @@ class Errands:
 
     async def run(self) -> None:
         """Do them as they come. Ends by cancellation."""
-        while True:
-            await self._waiting.wait()
-            submission = self._waiting.take()
-            assert submission is not None
-            self._env.gate.leave("errand")
-            try:
-                answer = await self._do(submission.op)
-            except OSError as exc:
-                answer = Error(f"the message history cannot be used: {exc}")
-            if answer is not None:
-                await self._env.announce(submission.id, answer)
+        async with anyio.create_task_group() as listings:
+            while True:
+                await self._waiting.wait()
+                submission = self._waiting.take()
+                assert submission is not None
+                if isinstance(submission.op, ListMcpTools):
+                    # Servers may be slow to start, and nothing else is to wait for them.
+                    listings.start_soon(self._list_tools, submission)
+                else:
+                    self._env.gate.leave("errand")
+                    await self._answer(submission)
+
+    async def _list_tools(self, submission: Submission) -> None:
+        tools = self._env.tools
+        await tools.ready()
+        self._env.gate.leave("errand")
+        await self._env.announce(submission.id, McpListToolsResponse(await tools.mcp_tools()))
+
+    async def _answer(self, submission: Submission) -> None:
+        try:
+            answer = await self._do(submission.op)
+        except OSError as exc:
+            answer = Error(f"the message history cannot be used: {exc}")
+        if answer is not None:
+            await self._env.announce(submission.id, answer)
 
     async def _do(self, op: Op | CloseRequest) -> EventMsg | None:
         match op:
             case AddToHistory():
                 await self._message_history.append(self._env.session_id, op.text)
                 return None
-            case GetHistoryEntryRequest():
+            case _:
+                assert isinstance(op, GetHistoryEntryRequest)
                 entry = await self._message_history.entry(op.offset, op.log_id)
                 return GetHistoryEntryResponse(op.offset, op.log_id, entry)
-            case _:
-                await self._env.tools.ready()
-                return McpListToolsResponse(await self._env.tools.mcp_tools())

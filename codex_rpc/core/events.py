@@ -8,7 +8,8 @@ Owns order, room and merging. Invariants:
 - `put` waits while the queue is full, so a reader that stops makes the session wait, not grow.
   `put_now` always enters: it is for what must be said whatever the reader does (the end of
   what had begun, a turn's closing, trouble with storage), each bounded by what began.
-- Deltas that wait hold at most `MAX_PENDING_DELTA` characters.
+- Deltas that wait hold at most `MAX_PENDING_DELTA` characters; `put` also waits while all that
+  waits together is longer than `MAX_PENDING`.
 
 It does not know who reads, nor what a sequence number is.
 """
@@ -17,9 +18,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 import anyio
-from attrs import define, evolve
+from attrs import define, evolve, fields, has
 
 from codex_rpc.protocol.events import (
     AgentMessageDelta,
@@ -34,6 +36,9 @@ MAX_EVENTS = 512
 MAX_PENDING_DELTA = 64 * 1024
 """How many characters of deltas wait before `put` does."""
 
+MAX_PENDING = 16 << 20
+"""How many characters of events wait before `put` does."""
+
 
 class EventsEnded(Exception):
     """Raised by `next` when the queue is closed and empty."""
@@ -45,6 +50,8 @@ class _Entry:
     pieces: list[str] | None
     """The texts of merged deltas, the event's own first; None: not a delta."""
     key: object
+    size: int = 0
+    """In characters, about; of deltas the texts are counted instead."""
 
 
 def _delta_key(event: Event) -> object:
@@ -69,6 +76,24 @@ def _text(event: Event) -> str:
     return msg.delta
 
 
+def _size(value: Any) -> int:
+    """How many characters `value` holds, however deep."""
+    size = 0
+    pending = [value]
+    while pending:
+        match pending.pop():
+            case str() as text:
+                size += len(text)
+            case list() | tuple() as members:
+                pending.extend(members)
+            case dict() as members:
+                pending.extend(members)
+                pending.extend(members.values())
+            case inner if has(type(inner)):
+                pending.extend(getattr(inner, a.name) for a in fields(type(inner)))
+    return size
+
+
 def _merged(entry: _Entry) -> Event:
     event, pieces = entry.event, entry.pieces
     if pieces is None or len(pieces) == 1:
@@ -90,6 +115,7 @@ class EventQueue:
         self._max_events = max_events
         self._max_pending_delta = max_pending_delta
         self._pending_delta = 0
+        self._pending = 0
         self._closed = False
         self._room = anyio.Event()
         self._on_ready: Callable[[], None] = lambda: None
@@ -100,7 +126,9 @@ class EventQueue:
     def full(self) -> bool:
         """Whether `put` would wait."""
         return (
-            len(self._entries) >= self._max_events or self._pending_delta >= self._max_pending_delta
+            len(self._entries) >= self._max_events
+            or self._pending_delta >= self._max_pending_delta
+            or self._pending >= MAX_PENDING
         )
 
     @property
@@ -135,7 +163,9 @@ class EventQueue:
         assert not self._closed, "an event after the session's last"
         key = _delta_key(event)
         if key is None:
-            self._entries.append(_Entry(event, None, None))
+            size = _size(event.msg)
+            self._pending += size
+            self._entries.append(_Entry(event, None, None, size))
         else:
             text = _text(event)
             self._pending_delta += len(text)
@@ -154,6 +184,7 @@ class EventQueue:
             entry = self._entries.popleft()
             if entry.pieces is not None:
                 self._pending_delta -= sum(map(len, entry.pieces))
+            self._pending -= entry.size
             taken.append(_merged(entry))
         if taken:
             self._read.set()

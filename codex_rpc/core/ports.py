@@ -122,8 +122,8 @@ class ToolBox(Protocol):
         """
         ...
 
-    async def read_image(self, path: Path) -> str:
-        """A local image as a `data:` URL.
+    async def read_image(self, path: Path, cwd: Path) -> str:
+        """A local image as a `data:` URL, for a turn in `cwd`.
 
         Raises:
             ToolError: it cannot be read, is no image, or may not be read.

@@ -197,7 +197,8 @@ class Turn:
         if isinstance(item, ImageInput):
             return {"type": "input_image", "image_url": item.image_url}
         try:
-            url = await self.env.tools.read_image(self.context.cwd / item.path)
+            cwd = self.context.cwd
+            url = await self.env.tools.read_image(cwd / item.path, cwd)
         except ToolError as exc:
             # The rest of the input still counts; the model is told what it does not see.
             self.env.announce_now(self.id, BackgroundEvent(exc.message))

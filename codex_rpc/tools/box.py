@@ -178,18 +178,20 @@ class ToolBox:
             return self._mcp.call
         return None
 
-    async def read_image(self, path: Path) -> str:
-        """A local image as a `data:` URL.
+    async def read_image(self, path: Path, cwd: Path) -> str:
+        """A local image as a `data:` URL, for a turn in `cwd`.
 
         Raises:
             ToolError: it cannot be read, is no image, is too large, or may not be read.
         """
         from codex_rpc.tools.image import image_url
 
-        return await image_url(path, self._sandbox, self._config.cwd)
+        return await image_url(path, self._sandbox, cwd)
 
     async def aclose(self) -> None:
-        """Remove what the sandbox keeps on disk: nothing else outlives its call. Idempotent."""
+        """Let go of the MCP servers, and remove what the sandbox keeps on disk. Idempotent."""
+        if self.__dict__.get("_mcp") is not None:
+            self.__dict__["_mcp"].let_go()
         if "_sandbox" in self.__dict__:
             await self._sandbox.aclose()
 

@@ -167,7 +167,7 @@ class FakeTools:
         self.calls.append(call)
         return await self.handler(call, host)
 
-    async def read_image(self, path: Path) -> str:
+    async def read_image(self, path: Path, cwd: Path) -> str:
         return self.images[str(path)]
 
     async def aclose(self) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import anyio
 from anyio import to_thread
+from attrs import field
 
 from codex_rpc.config.settings import McpServer
 from codex_rpc.protocol.errors import BadArguments, ToolError
@@ -45,6 +46,15 @@ class McpScope:
 
     server: str
     tool: str
+    program: tuple[object, ...] = field(repr=False)
+    """What the server is: a name may come to stand for another program."""
+
+    @classmethod
+    def of(cls, server: McpServer, tool: str) -> McpScope:
+        """The scope of `tool` at `server` as it is configured now."""
+        told = (tuple(sorted(server.env.items())), tuple(sorted(server.http_headers.items())))
+        program = (server.command, server.args, server.cwd, server.url, *told)
+        return cls(server.name, tool, program)
 
 
 class McpServers:
@@ -61,6 +71,7 @@ class McpServers:
         """Starts nothing. `cwd` is where programs run, unless their server says otherwise;
         `environ` our own environment, of which they get a few variables; `max_output_bytes` how
         much of a result the model gets at most (0: no limit)."""
+        self._configured = {server.name: server for server in servers}
         self._servers = {
             server.name: Server(server, cwd=cwd, environ=environ, on_change=self._refresh)
             for server in servers
@@ -84,7 +95,11 @@ class McpServers:
                         group.start_soon(server.run, connect, announce)
             await anyio.sleep_forever()
         finally:
-            self._end("its session has let it go")
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Nobody runs these servers (any more), so nobody need wait for them. Idempotent."""
+        self._end("its session has let it go")
 
     async def ready(self) -> None:
         """Wait until each server has started or failed, whether or not `run` already runs."""
@@ -123,7 +138,8 @@ class McpServers:
         assert call.call_id is not None, "the session loop hands on calls that can be answered"
         if self._is_asked_about(tool, host):
             request = McpToolCallApprovalRequest(call.call_id, invocation)
-            if await host.ask(request, scope=McpScope(tool.server, tool.name)) == "denied":
+            scope = McpScope.of(self._configured[tool.server], tool.name)
+            if await host.ask(request, scope=scope) == "denied":
                 return ToolOutcome(REJECTED)
         return await self._run(McpToolCallBegin(call.call_id, invocation), host)
 

@@ -7,6 +7,7 @@ messages say, except for lists of tools, which are mended on their way.
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from inspect import signature
@@ -127,12 +128,27 @@ async def _read(
 ) -> None:
     async for line in program.lines():
         try:
-            message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+            message = _message_in(line)
         except ValidationError:
             # Many programs greet their user on stdout.
             program.said(line)
         else:
             await arriving.send(SessionMessage(message))
+
+
+def _message_in(line: bytes) -> types.JSONRPCMessage:
+    """The message that `line` is; raises ValidationError."""
+    try:
+        return types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+    except ValidationError:
+        if b"\\ud" not in line.lower():
+            raise
+        # Half of a character, from a text that was cut in its middle: JavaScript writes that.
+        try:
+            whole = json.dumps(json.loads(line), ensure_ascii=False).encode("utf-8", "replace")
+        except (ValueError, RecursionError):
+            whole = line
+        return types.jsonrpc_message_adapter.validate_json(whole, by_name=False)
 
 
 async def _write(program: Program, leaving: MemoryObjectReceiveStream[SessionMessage]) -> None:

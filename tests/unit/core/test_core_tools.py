@@ -96,3 +96,29 @@ async def test_a_second_question_of_a_call_is_not_answered_by_a_late_answer_to_t
     await session.submit(ops.ExecApproval("c1#2", "denied"))
     await until_closing(session)
     assert decisions == ["approved", "denied"]
+
+
+async def test_slow_tools_hold_up_no_other_errand(world: World, session: Session) -> None:
+    world.tools.starting = anyio.Event()
+    await session.submit(ops.ListMcpTools(), "list")
+    await session.submit(ops.GetHistoryEntryRequest(0, 7), "entry")
+    await next_of(session, ev.GetHistoryEntryResponse)
+    world.tools.starting.set()
+    await next_of(session, ev.McpListToolsResponse)
+
+
+async def test_a_reader_that_stops_holds_up_what_is_large(world: World, session: Session) -> None:
+    text = "x" * (1 << 20)
+
+    async def changes_much(item: Item, host: ToolHost) -> ToolOutcome:
+        change = ev.FileChange(add=ev.AddFile(text))
+        await host.announce(ev.PatchApplyBegin(item.call_id or "", True, {"/a": change}))
+        return ToolOutcome("done", (ev.PatchApplyEnd(item.call_id or "", "", "", True),))
+
+    world.tools.handler = changes_much
+    world.model.responses = [calling(*(call(f"c{i}") for i in range(40)))]
+    await session.submit(says("go"))
+    await anyio.wait_all_tasks_blocked()
+    assert 16 <= len(world.tools.calls) <= 18
+    await until_closing(session)
+    assert len(world.tools.calls) == 40

@@ -321,3 +321,16 @@ async def test_the_tools_of_a_server_are_offered_behind_ours_and_called(tmp_path
     ]
     assert unknown.output == "unsupported call: demo__nope"
     assert [msg.type for msg in said] == ["error"]
+
+
+async def test_tools_that_never_ran_keep_nobody_waiting_once_they_are_closed(
+    tmp_path: Path,
+) -> None:
+    server = McpServer(name="slow", command=sys.executable)
+    box = toolbox(tmp_path, mcp_servers=(server,))
+    async with anyio.create_task_group() as group:
+        group.start_soon(box.ready)
+        await anyio.wait_all_tasks_blocked()
+        with anyio.fail_after(5):
+            await box.aclose()
+    assert await box.mcp_tools() == {}

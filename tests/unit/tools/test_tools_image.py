@@ -63,14 +63,14 @@ SMALL = {
 async def attached(path: Path, **settings: Any) -> tuple[str, bytes]:
     """The media type and the bytes of what `path` becomes."""
     with fail_after(10):
-        url = await toolbox(path.parent, **settings).read_image(path)
+        url = await toolbox(path.parent, **settings).read_image(path, path.parent)
     head, _, data = url.partition(";base64,")
     return head.removeprefix("data:"), base64.b64decode(data)
 
 
 async def refused(path: Path, **settings: Any) -> str:
     with fail_after(10), pytest.raises(ToolError) as caught:
-        await toolbox(path.parent, **settings).read_image(path)
+        await toolbox(path.parent, **settings).read_image(path, path.parent)
     assert caught.value.message.startswith(f"cannot attach {path}: ")
     return caught.value.message
 
@@ -118,6 +118,16 @@ async def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
 # Denied files.
 
 
+async def test_relative_patterns_hold_where_the_turn_is(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "private").mkdir(parents=True)
+    face = elsewhere / "private" / "face.png"
+    face.write_bytes(SMALL["image/png"])
+    box = toolbox(tmp_path / "configured", deny_read=("private/**",))
+    with fail_after(5), pytest.raises(ToolError, match="sandbox_deny_read denies it"):
+        await box.read_image(face, elsewhere)
+
+
 @pytest.mark.parametrize("name", ["private/face.png", "link.png", "folder/face.png"])
 async def test_a_denied_image_is_not_attached_by_any_of_its_names(
     tmp_path: Path, name: str
@@ -128,7 +138,7 @@ async def test_a_denied_image_is_not_attached_by_any_of_its_names(
     (tmp_path / "folder").symlink_to("private")
     box = toolbox(tmp_path, deny_read=("private/**",))
     with fail_after(5), pytest.raises(ToolError, match="sandbox_deny_read denies it"):
-        await box.read_image(tmp_path / name)
+        await box.read_image(tmp_path / name, tmp_path)
     outcome = await view(tmp_path, name, deny_read=("private/**",))
     assert outcome.output == f"cannot attach {tmp_path / name}: sandbox_deny_read denies it"
 

@@ -128,13 +128,36 @@ async def test_calls_are_asked_about_as_the_policy_says(
     tmp_path: Path, policy: ApprovalPolicy, asked: bool
 ) -> None:
     turn = Turn(policy)
+    server = plain(write_plain(tmp_path))
     with fail_after(5):
-        async with running(plain(write_plain(tmp_path))) as world:
+        async with running(server) as world:
             outcome = await world.call("plain__echo", {"a": 1}, turn=turn)
             assert told(outcome) == '{"a": 1}'
     request = McpToolCallApprovalRequest("call_0", McpInvocation("plain", "echo", {"a": 1}))
     assert turn.asked == ([request] if asked else [])
-    assert turn.scopes == ([McpScope("plain", "echo")] if asked else [])
+    assert turn.scopes == ([McpScope.of(server, "echo")] if asked else [])
+
+
+def test_an_approval_for_the_session_is_for_the_program_that_was_there(tmp_path: Path) -> None:
+    server = plain(tmp_path / "a.py", env={"MODE": "1"})
+    scope = McpScope.of(server, "echo")
+    assert scope == McpScope.of(plain(tmp_path / "a.py", env={"MODE": "1"}), "echo")
+    others = [
+        plain(tmp_path / "b.py", env={"MODE": "1"}),
+        plain(tmp_path / "a.py", env={"MODE": "2"}),
+        plain(tmp_path / "a.py", env={"MODE": "1"}, cwd=tmp_path),
+    ]
+    assert all(McpScope.of(other, "echo") != scope for other in others)
+    assert "MODE" not in repr(scope)
+
+
+async def test_half_a_character_does_not_cost_the_answer(tmp_path: Path) -> None:
+    half = "{'type': 'text', 'text': 'cut \\ud83d'}"
+    script = write_plain(tmp_path, f"def text(value): return {{'content': [{half}]}}")
+    with fail_after(5):
+        async with running(plain(script)) as world:
+            outcome = await world.call("plain__echo", {})
+    assert end_of(outcome).result["Ok"]["content"] == [{"type": "text", "text": "cut ?"}]
 
 
 @pytest.mark.parametrize(
