@@ -6,6 +6,7 @@ Members that we do not know are ignored. It does not know whether the command ma
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
@@ -17,6 +18,11 @@ from codex_rpc.protocol.errors import BadArguments, InvalidParams
 from codex_rpc.protocol.frozen import frozen
 
 DEFAULT_TIMEOUT_MS = 10_000
+
+MAX_ENV_CHARACTERS = 2_000
+"""Of all names and values together: the user is shown them, and has to be able to read them."""
+
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 T = TypeVar("T")
 
@@ -97,8 +103,19 @@ def command_of_local_shell(item: Mapping[str, Any]) -> Command:
         argv=tuple(given.command),
         workdir=given.working_directory,
         timeout_ms=_timeout_ms("action.timeout_ms", given.timeout_ms),
-        env=given.env or {},
+        env=_env(given.env or {}),
     )
+
+
+def _env(given: dict[str, str]) -> dict[str, str]:
+    # Names are shown to the user as they are.
+    if not all(map(_ENV_NAME.fullmatch, given)):
+        raise _bad("action.env: expected names of letters, digits and underscores")
+    if any("\0" in value for value in given.values()):
+        raise _bad("action.env: expected values without null bytes")
+    if sum(len(name) + len(value) for name, value in given.items()) > MAX_ENV_CHARACTERS:
+        raise _bad(f"action.env: expected at most {MAX_ENV_CHARACTERS} characters")
+    return given
 
 
 def _structure(value: Any, cls: type[T], *, at: str = "") -> T:

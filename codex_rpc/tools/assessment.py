@@ -108,7 +108,7 @@ def assess(case: Case, gaps: Sequence[str], justification: str | None) -> Verdic
     if case.enclosure == "none":
         cause = "the model asks to run it without the sandbox"
         if not case.escalated:
-            cause = "the sandbox stopped it before"
+            cause = "it was allowed to run without the sandbox before"
         return Ask(_reason(cause, justification))
     if gaps:
         missing = "; ".join(gaps)
@@ -128,10 +128,11 @@ def assess(case: Case, gaps: Sequence[str], justification: str | None) -> Verdic
 def rerun_reason(evidence: str, justification: str | None) -> str:
     """Why the user is asked to let a command run again, without the sandbox.
 
-    `evidence`: the line of its output that tells that the sandbox stopped it.
+    `evidence`: the line of its output that looks as if the sandbox stopped it. A command can
+    print what it likes, so the user is told no more than that.
     """
     return _reason(
-        f"the sandbox stopped it ({_quoted(evidence)}); "
+        f"it failed, and its output says {quoted(evidence)}, which may be the sandbox; "
         "run it again, from its start, without the sandbox?",
         justification,
     )
@@ -139,7 +140,7 @@ def rerun_reason(evidence: str, justification: str | None) -> str:
 
 def denial_note(case: Case, evidence: str) -> str:
     """What the model is told when the sandbox stopped a command and it does not run without."""
-    stopped = f"the sandbox stopped it ({_quoted(evidence)})"
+    stopped = f"the sandbox stopped it ({quoted(evidence)})"
     if case.asks_after_denial:
         return f"{stopped}; the user did not let it run without the sandbox"
     if case.approval == "never":
@@ -160,8 +161,9 @@ def _reason(cause: str, justification: str | None) -> str:
     text = justification.strip()
     if len(text) > MAX_JUSTIFICATION:
         text = f"{text[:MAX_JUSTIFICATION]}…"
-    return f"{cause}; the model says: {_quoted(text)}"
+    return f"{cause}; the model says: {quoted(text)}"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """`text` that is not ours, for a place in a sentence: in quotes and on one line."""
     return orjson.dumps(text.encode("utf-8", "replace").decode()).decode()

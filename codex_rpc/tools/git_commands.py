@@ -15,6 +15,7 @@ What git has stored is read from its objects: a denied file that was ever commit
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from codex_rpc.protocol.frozen import frozen
@@ -33,6 +34,8 @@ class GitCommand:
     """To be put behind the subcommand."""
     looks_at_files: bool
     """Whether it may compare files of the work tree, and so run filters."""
+    may_compare_folders: bool
+    """Whether its arguments may be two folders, of which it compares all files in them."""
 
 
 def git_command(arguments: Sequence[str]) -> GitCommand | None:
@@ -48,7 +51,12 @@ def git_command(arguments: Sequence[str]) -> GitCommand | None:
     # `--help` opens a browser or a pager.
     if subcommand is None or "--help" in rest or not subcommand.rule(rest):
         return None
-    return GitCommand(position, subcommand.options, subcommand.looks_at_files)
+    return GitCommand(
+        position,
+        subcommand.options,
+        subcommand.looks_at_files,
+        arguments[position] == "diff" and _may_compare_folders(rest),
+    )
 
 
 _WRITING_OR_RUNNING = (
@@ -60,8 +68,13 @@ _WRITING_OR_RUNNING = (
         "--remerge-diff",
         "--diff-merges",
     ),
+    # Options may come from there as well.
+    "--stdin",
     *("--alternate-refs", "--recurse-submodules", "--ignore-submodules"),
 )
+
+
+_SIGNATURE = re.compile("%[-+ ]?G")
 
 
 def _diff(arguments: Sequence[str]) -> bool:
@@ -73,10 +86,17 @@ def _diff(arguments: Sequence[str]) -> bool:
     return not any(
         names_option(argument, *_WRITING_OR_RUNNING)
         or argument.startswith(("--output", "--exec"))
-        or (argument.startswith("--submodule") and argument not in _SUBMODULE_FORMATS)
-        or "%G" in argument
+        or (names_option(argument, "--submodule") and argument not in _SUBMODULE_FORMATS)
+        or _SIGNATURE.search(argument)
         for argument in arguments
     )
+
+
+def _may_compare_folders(arguments: Sequence[str]) -> bool:
+    """`git diff` does that with `--no-index`, and also by itself with two paths of which one is
+    outside of a repository."""
+    operands = [argument for argument in arguments if not argument.startswith("-")]
+    return len(operands) > 1 or any(names_option(word, "--no-index") for word in arguments)
 
 
 _SUBMODULE_FORMATS = frozenset({"--submodule", "--submodule=log", "--submodule=short"})
@@ -196,9 +216,12 @@ _SETTINGS = (
     ("core.hooksPath", _NOTHING),
     ("core.pager", "cat"),
     ("core.sshCommand", _NOTHING),
+    ("core.alternateRefsCommand", _NOTHING),
     ("diff.submodule", "short"),
     ("status.submoduleSummary", "false"),
     ("log.showSignature", "false"),
+    # What `-m` means. To merge anew would start merge drivers.
+    ("log.diffMerges", "separate"),
     # A format in the configuration may ask for signatures.
     ("gpg.program", _NOTHING),
     ("gpg.openpgp.program", _NOTHING),

@@ -3,7 +3,7 @@
 Owns that table. A wrong yes lets something run that nobody allowed, a wrong no costs one
 question; so what is not in the table, and any argument that a rule does not know to be harmless,
 is a no. Each rule has to hold for the program's GNU, BSD and busybox forms, and, where a shell
-has the program built in, for bash, zsh, dash and ksh. It does not know which files may be read.
+has the program built in, for bash, dash and ksh. It does not know which files may be read.
 
 Left out on purpose: what prints the environment (`env`, `printenv`, `ps`), what runs something
 (`man`, `less`, `ldd`, `xargs`, `cargo check` with its build scripts), what can only be told from
@@ -117,6 +117,11 @@ def _git(arguments: Sequence[str]) -> bool:
     return git_command(arguments) is not None
 
 
+def _git_searches(arguments: Sequence[str]) -> bool:
+    command = git_command(arguments)
+    return command is not None and command.may_compare_folders
+
+
 def _grep_searches(arguments: Sequence[str]) -> bool:
     """`-r`, `-R`, `-d recurse`, and some harmless options that share a letter with them."""
     return any(
@@ -143,20 +148,57 @@ def _jq(arguments: Sequence[str]) -> bool:
 _JQ_REACHES_OUT = re.compile(r"\b(env|ENV|import|include|modulemeta|get_search_list)\b")
 
 
+_FORMAT = re.compile(
+    r"""(?: [^%\\] | \\[abefnrtv\\"'] | %% | %[-+\ #0]*[0-9]*(?:\.[0-9]+)?[sbcqdiouxXeEfgG] )*""",
+    re.VERBOSE,
+)
+_CONVERSION = re.compile(r"%[-+ #.0-9]*([a-zA-Z%])")
+_OF_TEXTS = frozenset("sbcq")
+_INTEGER = re.compile(r"[-+]?[0-9]+")
+_NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?")
+
+
 def _printf(arguments: Sequence[str]) -> bool:
-    """No option (`-v` assigns), and nothing that a shell could evaluate as arithmetic."""
-    return not arguments[:1] or (not arguments[0].startswith("-") and _no_arithmetic(arguments))
+    """No option (`-v` assigns), no conversion but these (`%n` assigns), and numbers for numbers.
+
+    ksh evaluates what should be a number: `PATH=0` there assigns. Nor is there an escape that
+    stands for any character, because dash reads the conversions when the escapes are replaced.
+    """
+    if not arguments:
+        return True
+    template, *values = arguments
+    if template.startswith("-") or not _FORMAT.fullmatch(template):
+        return False
+    kinds = [kind for kind in _CONVERSION.findall(template) if kind != "%"]
+    # The format is used again until there are no more values.
+    return not kinds or all(
+        kinds[position % len(kinds)] in _OF_TEXTS or _NUMBER.fullmatch(value)
+        for position, value in enumerate(values)
+    )
 
 
-def _no_arithmetic(arguments: Sequence[str]) -> bool:
-    """zsh and ksh evaluate what should be a number, and bash the name behind `-v`: an index in it
-    may be a command."""
-    return not any("[" in argument or "$" in argument or "`" in argument for argument in arguments)
+_COMPARISONS = words("-eq -ne -lt -le -gt -ge")
 
 
 def _test(arguments: Sequence[str]) -> bool:
-    """No `-v` and `-R`, which look variables up."""
-    return _no_arithmetic(arguments) and not any(argument in ("-v", "-R") for argument in arguments)
+    """No `-v` and `-R`, which look variables up, and nothing that is evaluated.
+
+    Some shells evaluate what should be a number; in an expression a name may be assigned to, and
+    an index may be a command.
+    """
+    if any(argument in ("-v", "-R") or _EVALUATED & {*argument} for argument in arguments):
+        return False
+    for position, argument in enumerate(arguments):
+        if argument in _COMPARISONS:
+            numbers = arguments[max(0, position - 1) : position + 2 : 2]
+            if len(numbers) < 2 or not all(map(_INTEGER.fullmatch, numbers)):
+                return False
+        if argument == "-t" and not all(map(_INTEGER.fullmatch, arguments[position + 1 :][:1])):
+            return False
+    return True
+
+
+_EVALUATED = frozenset("[$`")
 
 
 def _bracket(arguments: Sequence[str]) -> bool:
@@ -255,7 +297,7 @@ PROGRAMS: dict[str, Program] = {
     ),
     "find": Program(rule=_find, reads="names"),
     "fold": _ANY,
-    "git": Program(rule=_git),
+    "git": Program(rule=_git, searches=_git_searches),
     "grep": Program(searches=_grep_searches),
     "groups": _TEXT_ONLY,
     "head": _ANY,
@@ -306,7 +348,19 @@ PROGRAMS: dict[str, Program] = {
     "tree": Program(rule=_tree, reads="names"),
     "true": Program(reads="nothing", built_in=True),
     "type": Program(rule=_no_options, reads="names", built_in=True),
-    "uname": _TEXT_ONLY,
+    # Not `-S`, which sets the name: some shells have that one built in.
+    "uname": Program(
+        rule=_only(
+            Options(
+                flags="aimnoprsv",
+                long="all hardware-platform kernel-name kernel-release kernel-version machine "
+                "nodename operating-system processor",
+            ),
+            at_most=0,
+        ),
+        fixed=True,
+        reads="nothing",
+    ),
     "unexpand": _ANY,
     "uniq": Program(
         # A second operand is written.

@@ -24,13 +24,21 @@ from codex_rpc.protocol.events import BackgroundEvent, ExecApprovalRequest, Exec
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import CallId
 from codex_rpc.protocol.items import Item
-from codex_rpc.protocol.policy import SandboxPolicy
+from codex_rpc.protocol.policy import ApprovalPolicy, SandboxPolicy
 from codex_rpc.protocol.tools import ToolHost, ToolOutcome, TurnContext
 from codex_rpc.sandbox.confinement import Confinement, Sandbox
 from codex_rpc.sandbox.environment import child_environment
 from codex_rpc.sandbox.process import NotStarted
 from codex_rpc.tools.arguments import Command, command_of_function, command_of_local_shell
-from codex_rpc.tools.assessment import Ask, Case, Refuse, assess, denial_note, rerun_reason
+from codex_rpc.tools.assessment import (
+    Ask,
+    Case,
+    Refuse,
+    assess,
+    denial_note,
+    quoted,
+    rerun_reason,
+)
 from codex_rpc.tools.execution import Execution, not_started
 from codex_rpc.tools.git_commands import without_programs
 from codex_rpc.tools.git_filters import repository_filters
@@ -47,6 +55,8 @@ MAX_SHOWN_COMMAND = 200
 
 _READ_ONLY = SandboxPolicy("read-only")
 
+_APPROVED = frozenset({"approved", "approved_for_session"})
+
 _SandboxName = Literal["none", "read-only", "workspace-write"]
 
 
@@ -61,6 +71,10 @@ class ApprovalScope:
     env: frozenset[tuple[str, str]]
     gaps: tuple[str, ...]
     """What the user was told is not enforced."""
+    approval: ApprovalPolicy
+    policy: SandboxPolicy
+    folder: str
+    """The turn's. Under other policies, or in another folder, the answer might be another."""
 
 
 @frozen(kw_only=True)
@@ -78,6 +92,7 @@ class _Plan:
 
     command: Command
     cwd: Path
+    context: TurnContext
     case: Case
     form: _Form
     free: _Form
@@ -102,9 +117,9 @@ class Shell:
         self._max_lines = config.tool_output_max_lines
         self._sandbox = sandbox
         self._patches = patches
-        self._approved: set[ApprovalScope] = set()
-        """What the user has approved for the session. Only the host's answer lets anything run;
-        this tells that the question is worth asking at once."""
+        self._freed: set[ApprovalScope] = set()
+        """What the user has let run again without the sandbox, for the session. Only the host's
+        answer lets anything run; this tells that the question is worth asking at once."""
 
     async def call_function(self, call: Item, host: ToolHost) -> ToolOutcome:
         """Answer a `function_call` of `shell`.
@@ -153,20 +168,12 @@ class Shell:
             request = _request(call_id, command, cwd, plan.form.confinement, verdict.reason)
             if request == agreed:
                 return plan
-            if not await self._is_approved(request, plan, plan.form.confinement, host):
+            scope = _scope(command, cwd, plan.form.confinement, host.context)
+            if await host.ask(request, scope=scope) not in _APPROVED:
                 return ToolOutcome(_rejection(command))
             # While the user thought about it, files may have come that have to be hidden. If it
             # is no longer what was asked about, it is asked about again.
             agreed = request
-
-    async def _is_approved(
-        self, request: ExecApprovalRequest, plan: _Plan, confinement: Confinement, host: ToolHost
-    ) -> bool:
-        scope = _scope(plan.command, plan.cwd, confinement)
-        decision = await host.ask(request, scope=scope)
-        if decision == "approved_for_session":
-            self._approved.add(scope)
-        return decision in ("approved", "approved_for_session")
 
     async def _plan(self, command: Command, cwd: Path, context: TurnContext) -> _Plan:
         free = _Form(
@@ -180,7 +187,7 @@ class Shell:
             mode=context.sandbox_policy.mode,
             trusted=trusted is not None,
             escalated=command.escalated,
-            freed=_scope(command, cwd, free.confinement) in self._approved,
+            freed=_scope(command, cwd, free.confinement, context) in self._freed,
         )
         if trusted is not None and case.runs_as_trusted:
             form = trusted
@@ -189,7 +196,7 @@ class Shell:
         else:
             confinement = await self._sandbox.confine(context.sandbox_policy, context.cwd)
             form = evolve(free, confinement=confinement)
-        return _Plan(command=command, cwd=cwd, case=case, form=form, free=free)
+        return _Plan(command=command, cwd=cwd, context=context, case=case, form=form, free=free)
 
     async def _trusted_form(
         self, command: Command, cwd: Path, context: TurnContext
@@ -250,7 +257,11 @@ class Shell:
         """Whether the user lets a command run without the sandbox that failed inside."""
         confinement = plan.free.confinement
         request = _request(call_id, plan.command, plan.cwd, confinement, reason)
-        return await self._is_approved(request, plan, confinement, host)
+        scope = _scope(plan.command, plan.cwd, confinement, plan.context)
+        decision = await host.ask(request, scope=scope)
+        if decision == "approved_for_session":
+            self._freed.add(scope)
+        return decision in _APPROVED
 
 
 async def _start(execution: Execution, form: _Form, command: Command) -> None:
@@ -280,7 +291,7 @@ def _request(
 ) -> ExecApprovalRequest:
     if command.env:
         # The variables are part of what is approved, so the user has to see them.
-        assignments = " ".join(f"{name}={value!r}" for name, value in command.env.items())
+        assignments = " ".join(f"{name}={quoted(value)}" for name, value in command.env.items())
         reason = f"with the environment variables {assignments}; {reason}"
     sandbox, network = _held_by(confinement)
     return ExecApprovalRequest(
@@ -295,7 +306,9 @@ def _held_by(confinement: Confinement) -> tuple[_SandboxName, bool]:
     return confinement.mode, confinement.network
 
 
-def _scope(command: Command, cwd: Path, confinement: Confinement) -> ApprovalScope:
+def _scope(
+    command: Command, cwd: Path, confinement: Confinement, context: TurnContext
+) -> ApprovalScope:
     sandbox, network = _held_by(confinement)
     return ApprovalScope(
         argv=command.argv,
@@ -304,6 +317,9 @@ def _scope(command: Command, cwd: Path, confinement: Confinement) -> ApprovalSco
         network=network,
         env=frozenset(command.env.items()),
         gaps=confinement.gaps,
+        approval=context.approval_policy,
+        policy=context.sandbox_policy,
+        folder=str(context.cwd),
     )
 
 

@@ -25,14 +25,27 @@ from codex_rpc.tools.programs import PROGRAMS, Program
 from codex_rpc.tools.script import Word, plain_commands, with_insertions
 
 SHELLS = frozenset({"bash", "sh", "zsh"})
+"""Whose `-lc` models use."""
 
-_QUIET_SHELLS = {"bash": ("-p", "-c"), "sh": ("-c",), "zsh": ("-f", "-c")}
+_QUIET_SHELLS = {"bash": ("-p", "-c"), "sh": ("-c",)}
 """What runs a script and nothing else: no start-up files, in bash also no functions and options
-from the environment."""
+from the environment. No script of zsh is trusted: its builtins evaluate too much of what they are
+given."""
 
-_SHELL_VARIABLES = frozenset({"BASH_ENV", "BASHOPTS", "CDPATH", "ENV", "SHELLOPTS", "ZDOTDIR"})
-_OTHER_VARIABLES = frozenset({"RIPGREP_CONFIG_PATH"})
-"""Its file may hold `--pre`."""
+_VARIABLES = frozenset(
+    {
+        # Shells run what these name, or look for programs, functions and folders there.
+        *("BASH_ENV", "BASHOPTS", "CDPATH", "ENV", "FPATH", "SHELLOPTS"),
+        # Its file may hold `--pre`.
+        "RIPGREP_CONFIG_PATH",
+        # Where programs look for code, or for data that they trust as if it were theirs.
+        *("GCONV_PATH", "LOCPATH", "NLSPATH", "MAGIC", "NODE_PATH", "NODE_OPTIONS"),
+        *("OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES"),
+        *("PERLLIB", "PERL5LIB", "PERL5OPT", "PERL5DB", "RUBYLIB", "RUBYOPT"),
+    }
+)
+_PREFIXES = ("BASH_FUNC_", "DYLD_", "LD_", "PYTHON")
+"""An empty or relative folder in `LD_LIBRARY_PATH` is one of the workspace."""
 
 _MAX_FOLDERS = 16
 _MAX_PATHS = 2_000
@@ -80,13 +93,13 @@ class TrustedCommand:
 def trusted_command(argv: Sequence[str], surroundings: Surroundings) -> TrustedCommand | None:
     """The form in which `argv` is known to only read; None: it is not known.
 
-    It is a trusted program's command, or `bash -lc` (`sh`, `zsh`) with a script of nothing but
+    It is a trusted program's command, or `bash -lc` (`sh -lc`) with a script of nothing but
     those, joined by `&&`, `||`, `;`, `|`. Blocks: files are looked at.
     """
     if any("\0" in argument for argument in argv):
         return None
     check = _Check(surroundings)
-    if len(argv) == 3 and argv[0] in SHELLS and argv[1] == "-lc":
+    if len(argv) == 3 and argv[0] in _QUIET_SHELLS and argv[1] == "-lc":
         script = check.script(argv[0], argv[2])
         trusted = script and (argv[0], *_QUIET_SHELLS[argv[0]], script)
     else:
@@ -98,7 +111,7 @@ def trusted_command(argv: Sequence[str], surroundings: Surroundings) -> TrustedC
 
 
 def _is_dangerous(name: str) -> bool:
-    return name in _SHELL_VARIABLES or name in _OTHER_VARIABLES or name.startswith("BASH_FUNC_")
+    return name in _VARIABLES or name.startswith(_PREFIXES)
 
 
 @define

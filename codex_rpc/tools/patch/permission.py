@@ -7,9 +7,11 @@ Pure but for the looks at the disk that this takes: it asks nobody and writes no
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Protocol
+
+import orjson
 
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.policy import SandboxPolicy
@@ -18,7 +20,8 @@ from codex_rpc.tools.patch.plan import Plan
 
 OUTSIDE = "patch rejected: writing outside of the project; rejected by user approval settings"
 
-_MAX_PROBLEMS_SAID = 5
+_MAX_SAID = 5
+"""Reasons of each kind."""
 
 
 class FileRules(Protocol):
@@ -64,11 +67,11 @@ def assess(plan: Plan, context: TurnContext, rules: FileRules) -> Verdict:
         if problem is not None:
             problems.setdefault(problem, path)
     if context.approval_policy == "untrusted":
-        return Ask(_listed(problems) if problems else None)
+        return _question(plan, problems)
     if not problems:
         return Allowed()
     if context.approval_policy != "never":
-        return Ask(_listed(problems))
+        return _question(plan, problems)
     if policy.mode != "read-only" and any(
         _is_outside(path, policy, cwd) for path in problems.values()
     ):
@@ -87,9 +90,20 @@ def _written(plan: Plan) -> Iterator[Path]:
             yield edit.target.parent
 
 
-def _listed(problems: dict[str, Path]) -> str:
-    said = list(problems)[:_MAX_PROBLEMS_SAID]
-    more = len(problems) - len(said)
+def _question(plan: Plan, problems: dict[str, Path]) -> Ask:
+    """With what is wrong, and with what the description of the changes does not show."""
+    replaced = [f"replaces the existing file {_quoted(path)}" for path in plan.replaced]
+    reasons = [_listed(found) for found in (problems, replaced) if found]
+    return Ask("; ".join(reasons) or None)
+
+
+def _quoted(path: Path) -> str:
+    return orjson.dumps(os.fsencode(path).decode("utf-8", "replace")).decode()
+
+
+def _listed(reasons: Collection[str]) -> str:
+    said = list(reasons)[:_MAX_SAID]
+    more = len(reasons) - len(said)
     return "; ".join([*said, f"and {more} more"] if more else said)
 
 

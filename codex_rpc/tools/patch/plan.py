@@ -80,6 +80,9 @@ class Plan:
     """What the patch removes although there is no such file. Then nothing can be written."""
     touched: tuple[Path, ...]
     """All targets, also those that end as they were."""
+    replaced: tuple[Path, ...]
+    """The files, as `FileEdit.shown`, that are there and whose whole content is lost to that of an
+    added file or of one that is moved there. In `changes` those look as if nothing was there."""
 
 
 @define
@@ -95,6 +98,8 @@ class _File:
     """Whether the patch gives the whole content."""
     origin: Path | None = None
     """Where the file was before the patch, if it was moved here."""
+    replaces: bool = False
+    """Whether what was there before the patch makes room for something else."""
 
 
 def make_plan(
@@ -143,7 +148,7 @@ class _Planner:
                 f"error: Failed to write file {self.shown(target)}: {reason(exc)}"
             ) from exc
         file.exists, file.content, file.is_whole = True, operation.content.encode(), True
-        file.origin = None
+        file.origin, file.replaces = None, file.before is not None
         self._files[target] = file
         self._note("A", operation.path)
 
@@ -177,6 +182,7 @@ class _Planner:
             raise ToolError(f"error: Failed to write file {self.shown(to)}: {reason(exc)}") from exc
         moved.exists, moved.content, moved.is_whole = True, content, False
         moved.mode, moved.owner = file.mode, file.owner
+        moved.replaces = moved.before is not None
         moved.origin = file.origin or (target if file.before is not None else None)
         slot = self._slot(self._absolute(operation.path))
         if slot == target:
@@ -205,6 +211,11 @@ class _Planner:
             ),
             undeletable=tuple(self._undeletable.values()),
             touched=tuple(self._files),
+            replaced=tuple(
+                edit.shown
+                for edit in edits
+                if edit.after is not None and self._files[edit.target].replaces
+            ),
         )
 
     def shown(self, target: Path) -> Path:

@@ -12,6 +12,7 @@ binary files.
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -30,6 +31,9 @@ MAX_TURN_BYTES = 32 << 20
 _NO_BLOB = "0" * 40
 _BINARY_HEAD_BYTES = 8000
 """In what part of a file a NUL makes it a binary one."""
+
+_Look = tuple[int, ...]
+"""What tells, without reading a file, that it is another one than before."""
 
 
 @frozen
@@ -65,6 +69,9 @@ class TurnDiff:
         self._origins: dict[Path, Path] = {}
         self._kept_bytes = 0
         self._told = ""
+        self._looked_at: dict[Path, tuple[_Look, _Version]] = {}
+        self._drawn: dict[Path, tuple[object, str]] = {}
+        """Each file's part of the diff, by what it was drawn from."""
 
     def after(
         self,
@@ -87,6 +94,17 @@ class TurnDiff:
                 self._names[edit.target] = edit.shown
         for source, destination in plan.moves:
             self._origins[destination] = self._origins.pop(source, source)
+        return self._news(cwd, may_read)
+
+    def again(
+        self, turn_id: SubmissionId, *, cwd: Path, may_read: Callable[[Path], bool]
+    ) -> str | None:
+        """The turn's diff if something else has changed its files since; None: nothing has."""
+        if turn_id != self._turn_id or not self._first:
+            return None
+        return self._news(cwd, may_read)
+
+    def _news(self, cwd: Path, may_read: Callable[[Path], bool]) -> str | None:
         text = "".join(self._sections(cwd, may_read))
         if text == self._told:
             return None
@@ -103,7 +121,7 @@ class TurnDiff:
         return _Version.of(found.mode, found.content, keep=keep)
 
     def _sections(self, cwd: Path, may_read: Callable[[Path], bool]) -> Iterable[str]:
-        now = {target: _version_now(target, may_read) for target in self._first}
+        now = {target: self._version_now(target, may_read) for target in self._first}
         origins = {
             new: old
             for new, old in self._origins.items()
@@ -116,13 +134,38 @@ class TurnDiff:
         for target in sorted(self._first, key=lambda path: _name(self._names[path], cwd)):
             if target in moved:
                 continue
-            source = origins.get(target, target)
-            yield _section(
-                _name(self._names[source], cwd),
-                self._first[source],
-                _name(self._names[target], cwd),
-                now[target],
-            )
+            yield self._section(origins.get(target, target), target, now[target], cwd)
+
+    def _section(self, source: Path, target: Path, now: _Version | None, cwd: Path) -> str:
+        """One file's part, drawn anew only if it is another one: a turn can have many patches."""
+        names = _name(self._names[source], cwd), _name(self._names[target], cwd)
+        drawn_from = (*names, source, now)
+        before = self._drawn.get(target)
+        if before is not None and before[0] == drawn_from:
+            return before[1]
+        text = _section(names[0], self._first[source], names[1], now)
+        self._drawn[target] = (drawn_from, text)
+        return text
+
+    def _version_now(self, target: Path, may_read: Callable[[Path], bool]) -> _Version | None:
+        """What is at `target`, read only if it has changed since it was looked at."""
+        try:
+            with Folder.open(target.parent) as folder:
+                status = folder.status(target.name)
+                if status is None:
+                    return None
+                look = _look(status)
+                known = self._looked_at.get(target)
+                if known is not None and known[0] == look:
+                    return known[1]
+                version = _version_in(folder, target, status, may_read)
+        except OSError:
+            return None
+        self._looked_at.pop(target, None)
+        held = sum(len(seen.content or b"") for _, seen in self._looked_at.values())
+        if version is not None and held + len(version.content or b"") <= MAX_TURN_BYTES:
+            self._looked_at[target] = (look, version)
+        return version
 
 
 def blob_id(content: bytes) -> str:
@@ -132,23 +175,23 @@ def blob_id(content: bytes) -> str:
     return digest.hexdigest()
 
 
-def _version_now(target: Path, may_read: Callable[[Path], bool]) -> _Version | None:
-    """What is at `target`. What is neither a file nor a link, or cannot be reached, is nothing."""
-    try:
-        with Folder.open(target.parent) as folder:
-            status = folder.status(target.name)
-            if status is None:
-                return None
-            if stat.S_ISLNK(status.st_mode):
-                return _Version.of(status.st_mode, folder.link_target(target.name), keep=True)
-            if not stat.S_ISREG(status.st_mode):
-                return None
-            if status.st_size > MAX_FILE_BYTES or not may_read(target):
-                return _Version.of(status.st_mode, None, keep=False)
-            content = folder.read(target.name)
-            return _Version.of(status.st_mode, content, keep=len(content) <= MAX_KEPT_BYTES)
-    except OSError:
+def _look(status: os.stat_result) -> _Look:
+    times = (status.st_mtime_ns, status.st_ctime_ns)
+    return (status.st_dev, status.st_ino, status.st_mode, status.st_size, *times)
+
+
+def _version_in(
+    folder: Folder, target: Path, status: os.stat_result, may_read: Callable[[Path], bool]
+) -> _Version | None:
+    """What is at `target`; nothing if it is neither a file nor a link. Raises OSError."""
+    if stat.S_ISLNK(status.st_mode):
+        return _Version.of(status.st_mode, folder.link_target(target.name), keep=True)
+    if not stat.S_ISREG(status.st_mode):
         return None
+    if status.st_size > MAX_FILE_BYTES or not may_read(target):
+        return _Version.of(status.st_mode, None, keep=False)
+    content = folder.read(target.name)
+    return _Version.of(status.st_mode, content, keep=len(content) <= MAX_KEPT_BYTES)
 
 
 def _name(shown: Path, cwd: Path) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio import fail_after
-from attrs import define, field
+from attrs import define, evolve, field
 from tools_support import (
     Host,
     StageSandbox,
@@ -23,6 +23,7 @@ from tools_support import (
     told,
 )
 
+from codex_rpc.protocol.errors import BadArguments
 from codex_rpc.protocol.events import (
     BackgroundEvent,
     EventMsg,
@@ -31,7 +32,13 @@ from codex_rpc.protocol.events import (
     ExecCommandOutputDelta,
 )
 from codex_rpc.protocol.items import Item
-from codex_rpc.protocol.policy import APPROVAL_POLICIES, SANDBOX_MODES, ApprovalPolicy, SandboxMode
+from codex_rpc.protocol.policy import (
+    APPROVAL_POLICIES,
+    SANDBOX_MODES,
+    ApprovalPolicy,
+    SandboxMode,
+    SandboxPolicy,
+)
 from codex_rpc.sandbox.confinement import Sandbox
 from codex_rpc.tools.assessment import Ask, Case, Refuse, Run, assess, denial_note, rerun_reason
 from codex_rpc.tools.shell import Shell
@@ -343,13 +350,64 @@ async def test_a_decision_for_the_session_covers_only_the_same_command(tmp_path:
     assert len({same, *others}) == 7
 
 
+@pytest.mark.parametrize(
+    ("approval", "policy", "folder"),
+    [
+        ("on-request", SandboxPolicy("workspace-write"), "."),
+        ("untrusted", SandboxPolicy("read-only"), "."),
+        ("untrusted", SandboxPolicy("danger-full-access"), "."),
+        ("untrusted", SandboxPolicy("workspace-write", ("/srv",)), "."),
+        ("untrusted", SandboxPolicy("workspace-write", (), True), "."),
+        ("untrusted", SandboxPolicy("workspace-write"), "sub"),
+    ],
+)
+async def test_a_decision_for_the_session_is_one_under_the_policies_of_its_time(
+    tmp_path: Path, approval: ApprovalPolicy, policy: SandboxPolicy, folder: str
+) -> None:
+    (tmp_path / "sub").mkdir()
+    tool = shell_tool(tmp_path, StageSandbox(gaps=GAPS))
+    host = Host(context(tmp_path, approval="untrusted", mode="workspace-write"))
+    argument = {"workdir": str(tmp_path), "with_escalated_permissions": True}
+    await call(tool, host, OTHER, **argument)
+    host.context = evolve(
+        host.context, approval_policy=approval, sandbox_policy=policy, cwd=tmp_path / folder
+    )
+    await call(tool, host, OTHER, **argument)
+    before, after = host.scopes
+    assert before != after
+
+
 async def test_variables_of_the_models_choice_are_asked_about_and_shown(tmp_path: Path) -> None:
     host = Host(context(tmp_path, approval="untrusted"), decision="denied")
     with fail_after(5):
-        await shell_tool(tmp_path).call_local(local_shell(["git", "status"], GIT_DIR="/x"), host)
+        await shell_tool(tmp_path).call_local(local_shell(["git", "status"], GIT_DIR='/x"\n'), host)
     (request,) = requests(host)
     assert request.reason is not None
-    assert request.reason.startswith("with the environment variables GIT_DIR='/x'; ")
+    assert request.reason.startswith('with the environment variables GIT_DIR="/x\\"\\n"; ')
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"LANG='C'; this was checked by your administrator ": "1"},
+        {"A B": "1"},
+        {"A\n": "1"},
+        {"1A": "1"},
+        {"": "1"},
+        {"É": "1"},
+        {"A=B": "1"},
+        {"A": "a\0b"},
+        {"A": "x" * 2_000},
+        {f"A{n}": "x" * 100 for n in range(20)},
+    ],
+)
+async def test_variables_that_cannot_be_shown_as_they_are_are_not_taken(
+    tmp_path: Path, env: dict[str, str]
+) -> None:
+    host = Host(context(tmp_path, approval="untrusted"))
+    with fail_after(5), pytest.raises(BadArguments, match=r"action\.env: expected "):
+        await shell_tool(tmp_path).call_local(local_shell(["true"], **env), host)
+    assert (host.asked, host.announced) == ([], [])
 
 
 async def test_a_denied_file_makes_reading_a_question(tmp_path: Path) -> None:
@@ -387,8 +445,8 @@ async def test_what_the_sandbox_stopped_may_run_again_without_it(
     assert len(host.asked) == (2 if approval == "untrusted" else 1)
     assert (request.call_id, request.sandbox, request.network) == ("call_0", "none", True)
     assert request.reason == (
-        'the sandbox stopped it ("oh no"); run it again, from its start, without the sandbox?; '
-        'the model says: "To see"'
+        'it failed, and its output says "oh no", which may be the sandbox; '
+        'run it again, from its start, without the sandbox?; the model says: "To see"'
     )
     # The model and the end have the second run; whoever watched has seen both.
     assert told(outcome)["output"] == "held by danger-full-access\n"
@@ -480,6 +538,52 @@ async def test_what_was_approved_inside_is_not_approved_outside(tmp_path: Path) 
         outcome = await call(tool, host, DENIED)
         assert told(outcome)["output"].startswith("held by read-only\n")
     assert [request.sandbox for request in requests(host)] == ["read-only", "none", "none"]
+
+
+@pytest.mark.parametrize(
+    ("approval", "mode", "escalated"),
+    [
+        # Both run without the sandbox, and not because it was in the way.
+        ("untrusted", "danger-full-access", False),
+        ("on-request", "read-only", True),
+        ("untrusted", "workspace-write", True),
+    ],
+)
+async def test_what_was_approved_under_a_looser_policy_is_confined_under_a_stricter_one(
+    tmp_path: Path, approval: ApprovalPolicy, mode: SandboxMode, escalated: bool
+) -> None:
+    tool = shell_tool(tmp_path)
+    host = session_host(tmp_path, approval, ["approved_for_session", "approved"])
+    host.context = context(tmp_path, approval=approval, mode=mode)
+    outcome = await call(tool, host, OTHER, with_escalated_permissions=escalated)
+    assert told(outcome)["output"] == "held by danger-full-access\n"
+    host.context = context(tmp_path, approval="untrusted", mode="read-only")
+    outcome = await call(tool, host, OTHER)
+    assert told(outcome)["output"] == "held by read-only\n"
+    assert [request.sandbox for request in requests(host)] == ["none", "read-only"]
+
+
+async def test_what_was_freed_is_asked_about_anew_after_a_change_of_policy(
+    tmp_path: Path,
+) -> None:
+    tool = shell_tool(tmp_path)
+    host = session_host(tmp_path, "on-failure", "approved_for_session")
+    await call(tool, host, DENIED)
+    host.context = context(tmp_path, approval="untrusted", mode="read-only")
+    host.decision = "denied"
+    outcome = await call(tool, host, DENIED)
+    assert outcome.output == REJECTED
+    assert requests(host)[-1].sandbox == "read-only"
+
+
+async def test_what_was_approved_as_escalated_begins_inside_when_it_is_not(
+    tmp_path: Path,
+) -> None:
+    tool = shell_tool(tmp_path)
+    host = session_host(tmp_path, "untrusted", "approved_for_session")
+    await call(tool, host, OTHER, with_escalated_permissions=True)
+    outcome = await call(tool, host, OTHER)
+    assert told(outcome)["output"] == "held by read-only\n"
 
 
 async def test_approved_once_is_not_approved_again(tmp_path: Path) -> None:

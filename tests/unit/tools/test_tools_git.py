@@ -78,6 +78,7 @@ class Trapped:
         signed = git(self.work, "hash-object", "-t", "commit", "-w", "--stdin", stdin=text)
         git(self.work, "reset", "-q", signed)
         git(self.work, "tag", "v1")
+        self._merge(parent)
         self._set_traps(self.work)
         self._add_submodule(folder)
         (self.work / ".gitattributes").write_text("* filter=trap diff=trap merge=trap\n")
@@ -119,6 +120,7 @@ class Trapped:
             "filter.trap.smudge": self.trap("smudge"),
             "filter.trap.required": "true",
             "merge.trap.driver": self.trap("merge"),
+            "log.diffMerges": "remerge",
             "status.submoduleSummary": "true",
             "log.showSignature": "true",
             "gpg.program": self.trap("gpg", "exit 1"),
@@ -129,6 +131,26 @@ class Trapped:
             "alias.log": f"!{self.trap('alias')}",
         }
         configure(folder, settings)
+
+    def _merge(self, base: str) -> None:
+        """A tag `merged`, at a merge of two changes of the same line."""
+        trees = {
+            content: git(
+                self.work,
+                "mktree",
+                stdin="100644 blob "
+                + git(self.work, "hash-object", "-w", "--stdin", stdin=content)
+                + "\tfile\n",
+            )
+            for content in ("ours\n", "theirs\n", "both\n")
+        }
+        ours, theirs = (
+            git(self.work, *USER, "commit-tree", "-p", base, "-m", name, trees[f"{name}\n"])
+            for name in ("ours", "theirs")
+        )
+        parents = ("-p", ours, "-p", theirs)
+        merged = git(self.work, *USER, "commit-tree", *parents, "-m", "m", trees["both\n"])
+        git(self.work, "tag", "merged", merged)
 
     def _add_submodule(self, folder: Path) -> None:
         other = folder / "other"
@@ -184,6 +206,10 @@ COMMANDS = [
     ["git", "log"],
     ["git", "log", "--pretty=trap"],
     ["git", "log", "-S", "one"],
+    ["git", "log", "-m", "-p", "merged"],
+    ["git", "log", "-p", "--cc", "merged"],
+    ["git", "show", "-m", "merged"],
+    ["git", "show", "merged"],
     ["git", "show"],
     ["git", "show", "HEAD:file"],
     ["git", "blame", "file"],
@@ -243,6 +269,8 @@ async def test_what_changed_is_still_shown(shared: Trapped) -> None:
         (["log"], {"gpg"}),
         (["log", "-p"], {"textconv"}),
         (["blame", "file"], {"textconv"}),
+        (["log", "-m", "-p", "merged"], {"merge"}),
+        (["show", "-m", "merged"], {"merge"}),
     ],
 )
 def test_the_traps_are_real(trapped: Trapped, arguments: list[str], names: set[str]) -> None:
@@ -320,6 +348,25 @@ async def test_the_users_own_filters_stay(
     with fail_after(10):
         await shell_tool(trapped.work).call_function(shell(["git", "status"]), host)
     assert trapped.sprung() == {"mine"}
+
+
+def test_no_program_is_asked_for_the_references_of_alternates(trapped: Trapped) -> None:
+    alternates = trapped.work / ".git" / "objects" / "info" / "alternates"
+    alternates.write_text(f"{trapped.work.parent / 'other' / '.git' / 'objects'}\n")
+
+    def log(env: dict[str, str]) -> set[str]:
+        subprocess.run(
+            ["git", "log", "--no-ext-diff", "--alternate-refs"],
+            cwd=trapped.work,
+            env=env,
+            capture_output=True,
+            check=True,
+            timeout=10,
+        )
+        return trapped.sprung()
+
+    assert log(without_programs(os.environ)) == set()
+    assert "alternates" in log(dict(os.environ))
 
 
 def test_only_filters_of_the_repository_are_turned_off() -> None:

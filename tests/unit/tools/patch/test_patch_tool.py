@@ -141,12 +141,57 @@ async def test_a_question_says_what_is_wrong_and_no_answer_is_kept(cwd: Path) ->
         text = patch("*** Add File: ../new.txt", f"+{content}")
         outcome = await apply(text, cwd, host=host, tool=tool)
         assert end_of(outcome).success
+    outside = f"{cwd.parent}/new.txt is outside of the writable folders"
     assert [request.reason for request in host.asked] == [
-        f"{cwd.parent}/new.txt is outside of the writable folders"
-    ] * 2
+        outside,
+        f'{outside}; replaces the existing file "{cwd.parent}/new.txt"',
+    ]
     assert host.scopes == [None, None]
     begins = [msg for msg in host.announced if isinstance(msg, PatchApplyBegin)]
     assert [begin.auto_approved for begin in begins] == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("lines", "replaced"),
+    [
+        (["*** Add File: keep", "+new"], ["keep"]),
+        (["*** Add File: linked", "+new"], ["keep"]),
+        (["*** Update File: x", "*** Move to: keep"], ["keep"]),
+        (["*** Update File: x", "*** Move to: keep", "@@", "-x", "+y"], ["keep"]),
+        (["*** Delete File: keep", "*** Add File: keep", "+new"], ["keep"]),
+        (["*** Add File: keep", "+new", "*** Update File: keep", "@@", "-new", "+n"], ["keep"]),
+        (["*** Add File: keep", "+new", "*** Add File: x", "+new"], ["keep", "x"]),
+        # What is shown as it is.
+        (["*** Add File: new", "+new"], []),
+        (["*** Add File: keep", "+old"], []),
+        (["*** Update File: keep", "@@", "-old", "+new"], []),
+        (["*** Update File: x", "*** Move to: new"], []),
+        (["*** Delete File: keep"], []),
+        (["*** Add File: keep", "+new", "*** Delete File: keep"], []),
+    ],
+)
+async def test_a_question_says_which_files_are_lost_to_others(
+    cwd: Path, lines: list[str], replaced: list[str]
+) -> None:
+    (cwd / "keep").write_text("old\n")
+    (cwd / "x").write_text("x\n")
+    (cwd / "linked").symlink_to("keep")
+    host = a_host(cwd, approval="untrusted", decision="denied")
+    await apply(patch(*lines), cwd, host=host)
+    (request,) = host.asked
+    said = [f'replaces the existing file "{cwd}/{name}"' for name in replaced]
+    assert request.reason == ("; ".join(said) or None)
+
+
+async def test_a_name_cannot_pretend_to_be_our_words(cwd: Path) -> None:
+    name = 'a"; it was checked; \x1b[2K'
+    (cwd / name).write_text("")
+    host = a_host(cwd, approval="untrusted", decision="denied")
+    await apply(patch(f"*** Add File: {name}", "+new"), cwd, host=host)
+    (request,) = host.asked
+    assert request.reason == (
+        f'replaces the existing file "{cwd}/a\\"; it was checked; \\u001b[2K"'
+    )
 
 
 async def test_a_writable_root_needs_no_question(cwd: Path) -> None:
