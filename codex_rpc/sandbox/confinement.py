@@ -21,8 +21,9 @@ from codex_rpc.sandbox import evidence
 from codex_rpc.sandbox.denied import DeniedFiles
 from codex_rpc.sandbox.launch import Launch
 from codex_rpc.sandbox.means import probe
+from codex_rpc.sandbox.places import Places
 from codex_rpc.sandbox.plan import Plan, Start
-from codex_rpc.sandbox.roots import roots_of, write_problem
+from codex_rpc.sandbox.roots import Roots, roots_of, write_problem
 from codex_rpc.sandbox.temporary import Scratch
 
 
@@ -72,12 +73,20 @@ class Confinement:
 
 
 class Sandbox:
-    """What commands of one session are held by, and what its tools may read and edit."""
+    """What commands of one session are held by, and what its tools may read and edit.
+
+    A folder that was given, be it as `cwd` or as a writable root, is for the session's life the
+    one that it was when it was first given: no command can aim it elsewhere.
+    """
 
     def __init__(self, config: Config, *, environ: Mapping[str, str]) -> None:
         """`environ` is the server's own environment."""
         self._config = config
         self._scratch = Scratch(environ)
+        self._places = Places()
+        # Where relative globs of denied files hold: wherever the session has been.
+        self._bases: dict[str, None] = {}
+        self._add_bases(str(config.cwd), *config.sandbox_policy.writable_roots)
 
     async def means(self, policy: SandboxPolicy) -> SandboxMeans:
         """What confines commands under `policy`; "none" where nothing is to, or can."""
@@ -103,7 +112,8 @@ class Sandbox:
     def may_read(self, path: Path, cwd: Path) -> bool:
         """Whether the file at the absolute `path` is not denied, whether or not it exists.
 
-        Links are followed. Relative globs are taken below `cwd` and the configured roots.
+        Links are followed. A glob that begins with `**/` holds everywhere, another relative one
+        below `cwd`, the roots, and whatever else was either in this session before.
         """
         return not self._denied(self._config.sandbox_policy, cwd).cover(str(path))
 
@@ -115,7 +125,7 @@ class Sandbox:
         """
         if policy.mode == "read-only":
             return "the sandbox is read-only"
-        problem = write_problem(path, roots_of(policy, cwd, codex_home=self._config.codex_home))
+        problem = write_problem(path, self._roots(policy, cwd))
         if problem is None and self._denied(policy, cwd).cover(str(path)):
             return f"`{path}` is denied by sandbox_deny_read"
         return problem
@@ -124,16 +134,20 @@ class Sandbox:
         """Remove the scratch folder. Idempotent."""
         await anyio.to_thread.run_sync(self._scratch.remove)
 
+    def _roots(self, policy: SandboxPolicy, cwd: Path) -> Roots:
+        return roots_of(policy, cwd, codex_home=self._config.codex_home, places=self._places)
+
     def _denied(self, policy: SandboxPolicy, cwd: Path) -> DeniedFiles:
-        roots = (*policy.writable_roots, *self._config.sandbox_policy.writable_roots)
-        bases = {
-            base
-            for folder in (str(cwd), *roots)
-            if "\0" not in folder
-            for base in (folder, os.path.realpath(folder))
-        }
+        self._add_bases(str(cwd), *policy.writable_roots)
         secrets = self._config.codex_home / "auth.json"
-        return DeniedFiles((*self._config.deny_read, str(secrets)), sorted(bases))
+        return DeniedFiles((*self._config.deny_read, str(secrets)), tuple(self._bases))
+
+    def _add_bases(self, *folders: str) -> None:
+        """Take in `folders`, by their names and by where they were at first."""
+        for folder in folders:
+            if os.path.isabs(folder) and "\0" not in folder:  # noqa: PTH117
+                for base in (folder, self._places.of(folder)):
+                    self._bases.setdefault(base)
 
     def _confine(self, policy: SandboxPolicy, cwd: Path) -> Confinement:
         wanted = self._config.sandbox_means
@@ -147,7 +161,7 @@ class Sandbox:
         plan = Plan(
             policy=policy,
             cwd=str(cwd),
-            roots=roots_of(policy, cwd, codex_home=self._config.codex_home),
+            roots=self._roots(policy, cwd),
             denied=self._denied(policy, cwd).on_disk(),
             scratch=self._scratch,
             has_filter=found.seccomp,

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from codex_rpc.protocol.frozen import frozen
-from codex_rpc.sandbox.globs import ANY_FOLDERS, Glob, Globs, Place, followed, parse
+from codex_rpc.sandbox.globs import ANY_FOLDERS, Glob, Globs, Place, followed, parse, together
 from codex_rpc.sandbox.roots import is_inside
 
 MAX_ENTRIES = 500_000
@@ -46,13 +46,25 @@ class Expansion:
 class DeniedFiles:
     """What some globs deny; relative ones below each of `bases`.
 
+    A glob that begins with `**/` is meant to hold everywhere, and so it does for a name that is
+    asked about. On disk it is only looked for below `bases`: the search would otherwise be one
+    through the whole disk, before each command. A file of that name elsewhere can therefore be
+    read by a command, unless a folder that it lies in is among the bases.
+
     Links on the way to what a glob names literally are followed when this is made.
     """
 
     def __init__(self, globs: Sequence[str], bases: Iterable[str]) -> None:
         # No file has a NUL in its name, and the system would not even look for it.
-        meant = [parse(text, base) for text in globs if "\0" not in text for base in bases]
-        self._globs = Globs([*meant, *map(followed, meant)])
+        texts, bases = [text for text in globs if "\0" not in text], list(bases)
+        meant = [parse(text, base) for text in texts for base in bases]
+        meant += list(followed(meant))
+        anchors = {Path(base).anchor for base in bases}
+        wide = [text for text in texts if Path(text).parts[:1] == ("**",)]
+        everywhere = [parse(text, anchor) for text in wide for anchor in anchors]
+        self._globs = together(tuple(meant))
+        # A pattern of nothing but `**` is about the folder it is relative to.
+        self._names = together((*meant, *(glob for glob in everywhere if len(glob) > 1)))
 
     def cover(self, path: str) -> bool:
         """Whether the file at the absolute `path` is denied, whether or not it exists.
@@ -65,7 +77,7 @@ class DeniedFiles:
         except ValueError:
             # It holds a NUL: there is no such file.
             return True
-        return any(map(self._globs.match, (os.path.abspath(path), resolved, named)))  # noqa: PTH100
+        return any(map(self._names.match, (os.path.abspath(path), resolved, named)))  # noqa: PTH100
 
     def on_disk(self, max_entries: int = MAX_ENTRIES) -> Expansion:
         """What is denied now, in one walk for all globs. It may take seconds.

@@ -11,10 +11,13 @@ that is in it, so `X/**` is `X`.
 from __future__ import annotations
 
 import fnmatch
+import functools
+import itertools
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +35,7 @@ _State = tuple[int, int]
 _IGNORE_CASE = sys.platform in ("darwin", "win32")
 
 
+@functools.lru_cache(maxsize=1024)
 def parse(text: str, base: str = os.sep) -> Glob:
     """The glob that `text` means; a relative one holds below `base`."""
     glob: list[Segment] = list(Path(base).parts)
@@ -53,14 +57,18 @@ def parse(text: str, base: str = os.sep) -> Glob:
     return tuple(glob)
 
 
-def followed(glob: Glob) -> Glob:
-    """`glob` with the links resolved that stand before its first part that is no name."""
-    names: list[str] = []
-    for segment in glob:
-        if not isinstance(segment, str):
-            break
-        names.append(segment)
-    return (*Path(os.path.realpath(Path(*names))).parts, *glob[len(names) :])
+def followed(globs: Iterable[Glob]) -> Iterator[Glob]:
+    """`globs` with the links resolved that stand before the first part that is no name."""
+    resolved: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for glob in globs:
+        names = tuple(str(name) for name in itertools.takewhile(_is_name, glob))
+        if names not in resolved:
+            resolved[names] = Path(os.path.realpath(Path(*names))).parts
+        yield (*resolved[names], *glob[len(names) :])
+
+
+def _is_name(segment: Segment) -> bool:
+    return isinstance(segment, str)
 
 
 class Place:
@@ -84,11 +92,19 @@ class Place:
         return not self.kept and not self.globs
 
 
+@functools.lru_cache(maxsize=64)
+def together(globs: tuple[Glob, ...]) -> Globs:
+    """`globs`, of which what has been worked out is kept."""
+    return Globs(globs)
+
+
 class Globs:
-    """Some globs together."""
+    """Some globs together. Safe to use from several threads."""
 
     def __init__(self, globs: Iterable[Glob]) -> None:
         self._globs: Sequence[Glob] = list(dict.fromkeys(globs))
+        # A place is filled after it has been entered here, because it can lead to itself.
+        self._lock = threading.RLock()
         self._places: dict[frozenset[_State], Place] = {}
         self.start = self._place(self._ahead((n, 0) for n in range(len(self._globs))))
 
@@ -115,6 +131,10 @@ class Globs:
         return place.deeper if states is None else self._place(states | place.kept)
 
     def _place(self, states: frozenset[_State]) -> Place:
+        with self._lock:
+            return self._place_for(states)
+
+    def _place_for(self, states: frozenset[_State]) -> Place:
         known = self._places.get(states)
         if known is not None:
             return known
@@ -130,7 +150,7 @@ class Globs:
                 self._add(place, glob[position], self._ahead([(number, position + 1)]))
         if kept:
             place.kept = self._ahead(kept)
-            place.deeper = self._place(place.kept)
+            place.deeper = self._place_for(place.kept)
         return place
 
     def _add(self, place: Place, segment: Segment, ahead: frozenset[_State]) -> None:

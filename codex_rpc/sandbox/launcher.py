@@ -1,6 +1,7 @@
 """A script: starts one command, confined if so ordered, and lives until all it left is gone.
 
-It is run as `python -I -S launcher.py ORDERS [STATUS]`, in an empty environment, and imports
+It is run by `python -I -S` as its main program, with ORDERS and perhaps STATUS as arguments, in an
+empty environment. It is not read from its file for that, which may have changed, and imports
 nothing of this project: a fresh interpreter with four small modules is what it costs. ORDERS is a
 descriptor to read from, STATUS one to write to; what stands in them is said in `supervisor`,
 which makes the one and reads the other.

@@ -148,6 +148,13 @@ def find_bubblewrap() -> Bubblewrap | str:
     return problem
 
 
+@functools.cache
+def bubblewrap_places() -> frozenset[str]:
+    """Where outside Python's folders bubblewrap is, or could be put, resolved."""
+    folders = [folder for folder in SYSTEM_FOLDERS if Path(folder).is_dir()]
+    return frozenset(os.path.realpath(f"{folder}/bwrap") for folder in folders)
+
+
 def _candidates() -> Iterator[str]:
     for folder in (*SYSTEM_FOLDERS, *_packages()):
         path = f"{folder}/bwrap"

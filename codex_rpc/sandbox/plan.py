@@ -61,6 +61,9 @@ class Plan:
         protected = outermost(self.roots.protected)
         masked = [denied.path for denied in self.denied.found]
         pinned = {folder for path in protected for folder in self._between(path)}
+        if scratch and is_inside(scratch, self.roots.writable):
+            # We remove it in the end, and it is not to lead elsewhere by then.
+            pinned |= {scratch, *self._between(scratch)}
         for denied in self.denied.found:
             pinned |= set(self._between(denied.path)) & set(denied.held_by)
         gaps = [*self._general_gaps(), *self._gaps_of_mounts(protected, masked, pinned)]
@@ -186,6 +189,14 @@ class Plan:
     def _general_gaps(self) -> Iterator[str]:
         for root in self.roots.unusable:
             yield f"`{root}` cannot be made writable"
+        for root in self.roots.moved:
+            yield (
+                f"`{root}` leads elsewhere than when the session was given it, and is not writable"
+            )
+        for root in self.roots.importable:
+            yield (
+                f"`{root}` can be changed, and is where PYTHONPATH has codex-rpc look for modules"
+            )
         if not self.denied.is_complete:
             yield (
                 "sandbox_deny_read covers more files than can be looked through, so that denied"

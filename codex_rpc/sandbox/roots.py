@@ -1,6 +1,7 @@
 """Where a policy lets files be changed.
 
-Owns the writable roots of a policy and what is protected inside them. It does not know who wants
+Owns the writable roots of a policy and what is protected inside them: what decides which programs
+others run, our settings and sessions, and what we ourselves run from. It does not know who wants
 to write, nor how the answer is enforced. Paths here are strings, absolute and resolved; a path
 that is no text is kept by surrogates, as `os.fsdecode` makes them.
 """
@@ -14,9 +15,21 @@ from pathlib import Path
 
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.policy import SandboxPolicy
+from codex_rpc.sandbox.installation import Installation, installation
+from codex_rpc.sandbox.means import bubblewrap_places
+from codex_rpc.sandbox.places import Places, ways_to
 
 PROTECTED_NAMES = (".git", ".codex")
 """What in a root decides what other programs run: hooks, and settings."""
+
+_HOME_PARTS = (
+    *("config.toml", "auth.json", "AGENTS.md", "history.jsonl"),
+    *("sessions", "archived_sessions"),
+)
+"""What in CODEX_HOME people keep elsewhere and link to."""
+
+_GIT_PARTS = ("hooks", "config", "config.worktree", "info", "info/attributes")
+"""What in a repository decides what git runs."""
 
 _MAX_POINTER = 4096
 """Bytes of a `.git` file; the real ones are one line."""
@@ -30,9 +43,13 @@ class Roots:
     """Folders that exist; none lies in another."""
     protected: tuple[str, ...]
     """Files and folders inside `writable`, whether or not they exist. A link is here as itself,
-    and so is what it leads to."""
+    and so are what it leads to and every other link on the way there."""
     unusable: tuple[str, ...] = ()
     """Roots that no means can make writable: they belong to the kernel."""
+    moved: tuple[str, ...] = ()
+    """Roots, as given, that lead elsewhere than at first. They are not writable."""
+    importable: tuple[str, ...] = ()
+    """Roots where Python looks for our modules first: what is put there, we would run."""
 
     def allow(self, path: str) -> bool:
         """Whether the resolved `path` may be changed."""
@@ -68,22 +85,32 @@ def outermost(paths: Iterable[str]) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def roots_of(policy: SandboxPolicy, cwd: Path, *, codex_home: Path) -> Roots:
+def roots_of(
+    policy: SandboxPolicy,
+    cwd: Path,
+    *,
+    codex_home: Path,
+    places: Places | None = None,
+    installed: Installation | None = None,
+) -> Roots:
     """What `policy` lets a session in `cwd` change; nothing if it is read-only.
 
     `danger-full-access` has the same roots: they are what our own tools edit without asking.
-    A root inside something protected is none.
+    A root inside something protected is none. `places` remembers where the roots were (None:
+    nothing is remembered), `installed` is what we run from (None: found out).
     """
     if policy.mode == "read-only":
         return Roots(writable=(), protected=())
-    found = {
-        folder
-        for given in (str(cwd), *policy.writable_roots)
-        if Path(given).is_absolute() and (folder := _resolved_folder(given)) is not None
-    }
+    places = places if places is not None else Places()
+    installed = installed if installed is not None else installation()
+    found, moved = _folders((str(cwd), *policy.writable_roots), places)
     unusable = {folder for folder in found if _is_the_kernels(folder)}
-    home = os.path.realpath(codex_home)
-    protected = {home}
+    importable = found & set(installed.searched_first)
+    protected = {*installed.core, *ways_to([str(codex_home)])}
+    protected |= _linked(str(codex_home / part) for part in _HOME_PARTS)
+    for path in (*installed.around, *bubblewrap_places()):
+        if is_inside(path, found) and path not in importable:
+            protected.add(path)
     for folder in found:
         protected |= _protected_in(folder)
     writable = outermost(
@@ -95,6 +122,8 @@ def roots_of(policy: SandboxPolicy, cwd: Path, *, codex_home: Path) -> Roots:
         writable=writable,
         protected=tuple(sorted(path for path in protected if is_inside(path, writable))),
         unusable=tuple(sorted(unusable)),
+        moved=tuple(moved),
+        importable=tuple(sorted(path for path in importable if is_inside(path, writable))),
     )
 
 
@@ -118,13 +147,20 @@ def write_problem(path: Path, roots: Roots) -> str | None:
     return None
 
 
-def _resolved_folder(given: str) -> str | None:
-    try:
-        folder = os.path.realpath(given)
-    except ValueError:
-        # It holds a NUL, so there is no such folder.
-        return None
-    return folder if Path(folder).is_dir() else None
+def _folders(given: Iterable[str], places: Places) -> tuple[set[str], list[str]]:
+    """The folders that there are, resolved; and those of `given` that have moved."""
+    found: set[str] = set()
+    moved: list[str] = []
+    for path in dict.fromkeys(given):
+        # With a NUL in its name there is no such folder.
+        if not os.path.isabs(path) or "\0" in path:  # noqa: PTH117
+            continue
+        folder = places.of(path)
+        if places.has_moved(path):
+            moved.append(path)
+        elif os.path.isdir(folder):  # noqa: PTH112
+            found.add(folder)
+    return found, moved
 
 
 def _is_the_kernels(folder: str) -> bool:
@@ -138,24 +174,30 @@ def _is_the_kernels(folder: str) -> bool:
 
 
 def _protected_in(root: str) -> set[str]:
-    protected = set()
-    for name in PROTECTED_NAMES:
-        path = str(Path(root, name))
-        protected |= {path, os.path.realpath(path)}
-    return protected | _git_folders(Path(root, ".git"))
+    names = [str(Path(root, name)) for name in PROTECTED_NAMES]
+    git = Path(root, ".git")
+    protected = {*names, *_linked(names), *_linked(str(git / part) for part in _GIT_PARTS)}
+    for folder in _git_folders(git):
+        protected |= ways_to([str(folder)]) | _linked(str(folder / part) for part in _GIT_PARTS)
+    return protected
 
 
-def _git_folders(pointer: Path) -> set[str]:
+def _linked(paths: Iterable[str]) -> set[str]:
+    """Where those of `paths` lead that are links, and all links on the way."""
+    return ways_to(path for path in paths if os.path.islink(path))  # noqa: PTH114
+
+
+def _git_folders(pointer: Path) -> list[Path]:
     """Where a `.git` that is a file says the repository is: that of a worktree, or a submodule."""
     target = _path_in(pointer, prefix="gitdir: ")
     if target is None:
-        return set()
-    common = _path_in(Path(target, "commondir"), prefix="")
-    return {target} if common is None else {target, common}
+        return []
+    common = _path_in(target / "commondir", prefix="")
+    return [target] if common is None else [target, common]
 
 
-def _path_in(file: Path, *, prefix: str) -> str | None:
-    """The path that a file of one line holds, resolved; None: it is no such file."""
+def _path_in(file: Path, *, prefix: str) -> Path | None:
+    """The path that a file of one line holds; None: it is no such file."""
     if not file.is_file():
         return None
     try:
@@ -166,4 +208,4 @@ def _path_in(file: Path, *, prefix: str) -> str | None:
     path = line.removeprefix(prefix).rstrip("\r")
     if not path or not line.startswith(prefix) or "\0" in path:
         return None
-    return os.path.realpath(file.parent / path)
+    return file.parent / path

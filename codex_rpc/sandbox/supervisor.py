@@ -23,7 +23,18 @@ from pathlib import Path
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.sandbox.launch import Launch, placeholder
 
-_LAUNCHER = Path(__file__).with_name("launcher.py")
+# Read once, before any command can have run: a file that has changed since is never run.
+_LAUNCHER = marshal.dumps(
+    compile(
+        Path(__file__).with_name("launcher.py").read_bytes(),
+        "launcher.py",
+        "exec",
+        dont_inherit=True,
+    )
+)
+
+_START = "import sys, marshal; exec(marshal.loads(open(int(sys.argv.pop(1)), 'rb').read()))"
+"""The program text of the interpreter that becomes the launcher."""
 
 
 @frozen(kw_only=True)
@@ -70,9 +81,9 @@ def ordered(
         "filter": restrictions.filter if restrictions else b"",
     }
     return Launch(
-        argv=(sys.executable, "-I", "-S", str(_LAUNCHER), placeholder(0)),
+        argv=(sys.executable, "-I", "-S", "-c", _START, placeholder(0), placeholder(1)),
         env={},
-        contents=(marshal.dumps(orders),),
+        contents=(_LAUNCHER, marshal.dumps(orders)),
         wrapper="supervisor",
     )
 

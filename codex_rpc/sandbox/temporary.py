@@ -7,6 +7,7 @@ stand in for protected names. It does not know what any of them protects.
 from __future__ import annotations
 
 import errno
+import itertools
 import logging
 import os
 import shutil
@@ -18,6 +19,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 
 logger = logging.getLogger(__name__)
 
@@ -35,18 +37,26 @@ _DEVICES = {
 }
 """Major and minor numbers."""
 
+_FOLDER = 0 if sys.platform == "win32" else os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+"""How folders are opened. On Windows nothing here is needed."""
+
 _MAX_TRIES = 50
 
 _PAUSE_S = 0.002
 
 
 class Scratch:
-    """A session's folder for temporary files. Safe to use from several threads."""
+    """A session's folder for temporary files. Safe to use from several threads.
+
+    Who may write around it could put something else in its place. What is removed in the end is
+    the folder that was made, or nothing.
+    """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._lock = threading.Lock()
         self._folder: str | None = None
+        self._fd = -1
 
     def folder(self) -> str | None:
         """The folder, resolved, for the user alone; None: there is no room.
@@ -54,22 +64,100 @@ class Scratch:
         Made when it is first asked for, and then the same one, unless it has been moved away.
         """
         with self._lock:
-            if self._folder is None or not _is_real_folder(self._folder):
-                self._folder = _first_that_works(
-                    [self._environ.get("TMPDIR", ""), "/tmp", "/var/tmp"]  # noqa: S108
-                )
+            if self._folder is None or not self._is_in_place(self._folder):
+                self._close()
+                self._make()
             return self._folder
 
     def remove(self) -> None:
         """Remove the folder. What cannot be removed is logged and left. Idempotent."""
         with self._lock:
-            folder, self._folder = self._folder, None
+            if self._folder is None:
+                return
+            try:
+                if not self._is_in_place(self._folder):
+                    logger.warning("%s is left: something else is there", self._folder)
+                    return
+                empty(self._fd)
+                os.rmdir(self._folder)  # noqa: PTH106
+            except OSError as exc:
+                logger.warning("cannot remove %s: %s", self._folder, exc.strerror)
+            finally:
+                self._close()
+
+    def _make(self) -> None:
+        folder = _first_that_works(
+            [self._environ.get("TMPDIR", ""), "/tmp", "/var/tmp"]  # noqa: S108
+        )
         if folder is not None:
-            _remove(folder)
+            # As long as it is open, no other folder can have its number.
+            self._fd = os.open(folder, _FOLDER)
+            self._folder = folder
+
+    def _close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._folder, self._fd = None, -1
+
+    def _is_in_place(self, folder: str) -> bool:
+        return os.path.realpath(folder) == folder and _is_at(folder, self._fd)
 
 
-def _is_real_folder(path: str) -> bool:
-    return os.path.realpath(path) == path and Path(path).is_dir()
+def empty(folder: int) -> None:
+    """Remove all that is in the open `folder`, and touch nothing else.
+
+    Folders are brought up one by one and then emptied, so that no depth is too deep.
+
+    Raises:
+        OSError: the first thing that could not be removed; the rest is gone.
+    """
+    problem: OSError | None = None
+    ahead = os.listdir(folder)
+    # Nobody could have foreseen these names.
+    fresh = (f"{token_hex(8)}-{number}" for number in itertools.count())
+    while ahead:
+        name = ahead.pop()
+        try:
+            if _unlinked(name, folder):
+                continue
+            inner = _unlocked(name, folder)
+            try:
+                for below in os.listdir(inner):  # noqa: PTH208
+                    if not _unlinked(below, inner):
+                        os.close(_unlocked(below, inner))
+                        brought_up = next(fresh)
+                        os.rename(below, brought_up, src_dir_fd=inner, dst_dir_fd=folder)
+                        ahead.append(brought_up)
+            finally:
+                os.close(inner)
+            os.rmdir(name, dir_fd=folder)
+        except OSError as exc:
+            problem = problem or exc
+    if problem is not None:
+        raise problem
+
+
+def _unlinked(name: str, folder: int) -> bool:
+    """Whether what has the `name` in `folder` was no folder, and is gone."""
+    status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    if stat.S_ISDIR(status.st_mode):
+        return False
+    os.unlink(name, dir_fd=folder)
+    return True
+
+
+def _unlocked(name: str, folder: int) -> int:
+    """The folder of that `name`, open, after its owner, who may have shut it, can change it."""
+    if hasattr(os, "O_PATH"):
+        # Linux can change no mode by name without following links.
+        fd = os.open(name, os.O_PATH | _FOLDER, dir_fd=folder)
+        try:
+            os.chmod(f"/proc/self/fd/{fd}", 0o700)  # noqa: PTH101
+        finally:
+            os.close(fd)
+    else:
+        os.chmod(name, 0o700, dir_fd=folder, follow_symlinks=False)
+    return os.open(name, _FOLDER, dir_fd=folder)
 
 
 def needs_own_devices() -> bool:
@@ -143,16 +231,6 @@ def _are_devices(folder: str) -> bool:
 def _remove(folder: str) -> None:
     try:
         shutil.rmtree(folder)
-    except OSError:
-        # Commands leave folders behind that even their owner may not change.
-        for parent, names, _ in os.walk(folder):
-            for path in (Path(parent), *(Path(parent, name) for name in names)):
-                if not path.is_symlink():
-                    path.chmod(0o700)
-    try:
-        shutil.rmtree(folder)
-    except FileNotFoundError:
-        return
     except OSError as exc:
         logger.warning("cannot remove %s: %s", folder, exc.strerror)
 
@@ -210,7 +288,7 @@ def _hold(path: str) -> int | None:
     import fcntl  # There is none on Windows, and no stand-ins are needed there.
 
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(path, _FOLDER)
     except FileNotFoundError:
         return None
     except OSError:

@@ -7,6 +7,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -73,13 +74,30 @@ async def test_the_temporary_folder_lasts_as_long_as_the_session(here: Place) ->
     assert (await here.bash("cat $TMPDIR/kept")).stdout == "text\n"
 
 
+async def test_a_temporary_folder_inside_a_root_cannot_be_replaced(
+    here: Place, tmp_path: Path
+) -> None:
+    temporary = tmp_path / "temporary"
+    done = await here.bash(
+        f"mv $TMPDIR {here.workspace}/taken; rm -rf $TMPDIR; ln -sfn {here.outside} $TMPDIR;"
+        "touch $TMPDIR/x",
+        roots=[temporary],
+    )
+    assert done.code == 0
+    (folder,) = temporary.iterdir()
+    assert not folder.is_symlink()
+    assert "x" in os.listdir(folder)
+    assert os.listdir(here.outside) == []
+
+
 async def test_a_temporary_folder_that_was_moved_away_is_replaced(
     here: Place, tmp_path: Path
 ) -> None:
-    # Its parent is a root, so the command can reach it by its name.
-    moved = await here.bash(f"mv $TMPDIR {here.workspace}/taken", roots=[tmp_path / "temporary"])
-    assert moved.code == 0
+    await here.bash("true")
+    (folder,) = (tmp_path / "temporary").iterdir()
+    folder.rename(here.workspace / "taken")
     assert (await here.bash("touch $TMPDIR/x")).code == 0
+    assert os.listdir(here.workspace / "taken") == []
 
 
 async def test_what_a_command_shut_is_removed_with_the_session(here: Place) -> None:
@@ -306,11 +324,11 @@ async def test_other_processes_can_be_neither_seen_nor_signalled(here: Place) ->
 
 async def test_what_a_command_leaves_behind_dies_with_it(here: Place) -> None:
     with fail_after(5):
-        done = await here.bash("setsid sleep 1000 > /dev/null 2>&1 & echo $!")
+        done = await here.bash(f"setsid sleep 1000.{os.getpid()} > /dev/null 2>&1 & echo $!")
     assert done.code == 0
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            assert entry.read_bytes() != b"sleep\x001000\x00"
+            assert entry.read_bytes() != f"sleep\x001000.{os.getpid()}\x00".encode()
         except (FileNotFoundError, ProcessLookupError):
             continue
 
@@ -447,3 +465,38 @@ def test_what_cannot_be_made_is_an_error(tmp_path: Path) -> None:
         temporary.standing_in(str(tmp_path / "missing" / "name")),
     ):
         pass
+
+
+async def test_what_we_run_from_cannot_be_changed(tmp_path: Path) -> None:
+    workspace = tmp_path / "workspace"
+    package = workspace / "lib" / "codex_rpc"
+    launcher = package / "sandbox" / "launcher.py"
+    shutil.copytree(Path(bubblewrap.__file__).parents[1], package)
+    script = """if True:
+        import asyncio, sys
+        from pathlib import Path
+        from confinement_support import place
+
+        async def main():
+            async with place(Path(sys.argv[1])) as here:
+                done = await here.bash(
+                    "echo x >> lib/codex_rpc/sandbox/launcher.py; mv -T lib/codex_rpc x;"
+                    "mv -T lib y; mkdir lib/json; touch file"
+                )
+                print(done.stderr)
+
+        asyncio.run(main())
+    """
+    paths = [str(workspace / "lib"), str(Path(__file__).parent)]
+    with fail_after(15):
+        done = await anyio.run_process(
+            [sys.executable, "-B", "-c", script, str(tmp_path)],
+            cwd=tmp_path,
+            env={**environment(), "PYTHONPATH": os.pathsep.join(paths)},
+            check=False,
+        )
+    assert b"launcher.py: Read-only file system" in done.stdout, done.stderr
+    assert not launcher.read_bytes().endswith(b"x\n")
+    assert (workspace / "file").exists()
+    assert {"file", "lib"} <= set(os.listdir(workspace))
+    assert os.listdir(workspace / "lib") == ["codex_rpc"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -142,8 +143,107 @@ async def test_denied_files_may_not_be_read_by_tools(here: Place) -> None:
     root = here.workspace
     for name in (".env", "a/.env", "link", "../home/auth.json", "a/../.env", ".env/../.env"):
         assert not here.sandbox.may_read(root / name, root), name
-    for name in ("env", "../outside/.env", "../home/config.toml"):
+    for name in ("env", "../home/config.toml", "../x"):
         assert here.sandbox.may_read(root / name, root), name
+
+
+async def test_a_glob_that_is_meant_everywhere_holds_everywhere_for_tools(tmp_path: Path) -> None:
+    async with place(tmp_path, deny_read=("**/.env", "key")) as here:
+        for name in ("../outside/.env", "../.env", "/etc/.env"):
+            assert not here.sandbox.may_read(here.workspace / name, here.workspace), name
+        assert here.sandbox.may_read(here.outside / "key", here.workspace)
+
+
+async def test_what_is_denied_in_one_folder_stays_denied_in_the_next(tmp_path: Path) -> None:
+    async with place(tmp_path, deny_read=("**/.env", "key")) as here:
+        other, third = here.outside, tmp_path / "third"
+        third.mkdir()
+        for name in (".env", "key"):
+            for folder in (here.workspace, other, third):
+                (folder / name).write_text("secret")
+        assert not here.sandbox.may_read(other / "key", other)
+        assert not here.sandbox.may_read(here.workspace / "key", third)
+        assert not here.sandbox.may_read(other / "key", third)
+        confinement = await here.confine("read-only", cwd=third)
+        done = await here.run(
+            confinement, f"cat {here.workspace}/* {here.workspace}/.env {other}/*"
+        )
+        assert done.stdout == ""
+
+
+@needs_bubblewrap
+@pytest.mark.parametrize("first", ["missing", "folder", "link"])
+async def test_no_command_can_aim_a_root_elsewhere(here: Place, first: str) -> None:
+    root = here.workspace / "root"
+    if first == "folder":
+        root.mkdir()
+    elif first == "link":
+        (here.workspace / "real").mkdir()
+        root.symlink_to("real")
+    await here.bash(f"rm -rf root; ln -s {here.outside} root", roots=[root])
+    if first == "folder":
+        # That a command cannot do, but somebody else may.
+        root.rename(here.workspace / "moved")
+        root.symlink_to(here.outside)
+    confinement = await here.confine(roots=[root])
+    (gap,) = confinement.gaps
+    assert str(root) in gap
+    assert "elsewhere" in gap
+    await here.run(confinement, f"touch {here.outside}/x root/x")
+    assert os.listdir(here.outside) == []
+    policy = SandboxPolicy("workspace-write", (str(root),))
+    assert here.sandbox.write_problem(here.outside / "x", policy, here.workspace) is not None
+    assert here.sandbox.write_problem(here.outside / "x", policy, root) is not None
+
+
+@needs_bubblewrap
+async def test_a_session_folder_behind_a_link_stays_where_it_was(tmp_path: Path) -> None:
+    (tmp_path / "workspace").mkdir()
+    (tmp_path / "link").symlink_to("workspace")
+    async with place(tmp_path) as here:
+        assert (await here.confine(cwd=tmp_path / "link")).gaps == ()
+        (tmp_path / "link").unlink()
+        (tmp_path / "link").symlink_to("outside")
+        confinement = await here.confine(cwd=tmp_path / "link")
+        assert len(confinement.gaps) == 1
+        await here.run(confinement, f"touch {here.outside}/x")
+        assert os.listdir(here.outside) == []
+
+
+@needs_bubblewrap
+async def test_a_root_that_a_command_makes_is_writable_from_then_on(
+    here: Place, tmp_path: Path
+) -> None:
+    root = tmp_path / "build"
+    assert (await here.bash(f"touch {root}", roots=[root])).code != 0
+    root.mkdir()
+    assert (await here.bash(f"touch {root}/x", roots=[root])).code == 0
+
+
+@needs_bubblewrap
+async def test_a_home_behind_a_link_in_a_root_is_a_gap(tmp_path: Path) -> None:
+    (tmp_path / "workspace" / "real").mkdir(parents=True)
+    (tmp_path / "workspace" / "cx").symlink_to("real")
+    async with place(tmp_path, codex_home=tmp_path / "workspace" / "cx") as here:
+        (gap,) = (await here.confine()).gaps
+        assert "cx` is a link" in gap
+        assert (await here.confine("read-only")).gaps == ()
+
+
+@needs_landlock
+async def test_a_scratch_folder_that_a_command_replaced_leads_to_no_removal(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "outside" / "a").mkdir(parents=True)
+    (tmp_path / "outside" / "a").chmod(0o755)
+    async with place(tmp_path, sandbox_means="landlock") as here:
+        confinement = await here.confine(roots=[tmp_path / "temporary"])
+        script = f"mv $TMPDIR {here.workspace}/taken && ln -s {here.outside} $TMPDIR"
+        assert (await here.run(confinement, script)).code == 0
+        await here.sandbox.aclose()
+        assert (here.outside / "a").stat().st_mode & 0o777 == 0o755
+        (link,) = (tmp_path / "temporary").iterdir()
+        link.unlink()
 
 
 async def test_tools_may_write_in_the_roots_and_to_nothing_protected(here: Place) -> None:
@@ -206,3 +306,11 @@ async def test_a_session_can_end_twice_and_begin_again(here: Place) -> None:
     await here.sandbox.aclose()
     await here.sandbox.aclose()
     assert (await here.confine()).means == probe().best
+
+
+async def test_a_workspace_on_the_import_path_is_a_gap(
+    here: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [str(here.workspace), *sys.path])
+    assert any("PYTHONPATH" in gap for gap in (await here.confine()).gaps)
+    assert not any("PYTHONPATH" in gap for gap in (await here.confine("read-only")).gaps)

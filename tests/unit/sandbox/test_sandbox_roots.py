@@ -8,12 +8,20 @@ from pathlib import Path
 import pytest
 
 from codex_rpc.protocol.policy import SandboxPolicy
+from codex_rpc.sandbox.installation import Installation
+from codex_rpc.sandbox.places import Places
 from codex_rpc.sandbox.roots import Roots, roots_of, write_problem
 
 
-def roots(cwd: Path, *more: Path | str, home: Path = Path("/nonexistent/codex")) -> Roots:
+def roots(
+    cwd: Path,
+    *more: Path | str,
+    home: Path = Path("/nonexistent/codex"),
+    places: Places | None = None,
+    installed: Installation | None = None,
+) -> Roots:
     policy = SandboxPolicy("workspace-write", tuple(str(path) for path in more))
-    return roots_of(policy, cwd, codex_home=home)
+    return roots_of(policy, cwd, codex_home=home, places=places, installed=installed)
 
 
 def folders(base: Path, *names: str) -> list[Path]:
@@ -128,3 +136,94 @@ def test_a_linked_git_folder_is_protected_at_both_ends(tmp_path: Path) -> None:
 
 def test_names_that_no_file_can_have_are_a_problem(tmp_path: Path) -> None:
     assert write_problem(tmp_path / "a\0b", roots(tmp_path)) is not None
+
+
+def test_a_home_behind_a_link_cannot_be_replaced(tmp_path: Path) -> None:
+    folders(tmp_path, "dot/real")
+    (tmp_path / "inner").symlink_to("dot")
+    (tmp_path / "home").symlink_to("inner/real")
+    found = roots(tmp_path, home=tmp_path / "home")
+    for name in ("home", "inner", "dot/real"):
+        assert str(tmp_path / name) in found.protected, name
+    assert write_problem(tmp_path / "home" / "config.toml", found) is not None
+
+
+@pytest.mark.parametrize(
+    ("link", "target"),
+    [
+        ("home/config.toml", "dot/config.toml"),
+        ("home/auth.json", "dot/auth.json"),
+        ("home/AGENTS.md", "dot/AGENTS.md"),
+        ("home/sessions", "dot/sessions"),
+        ("home/archived_sessions", "dot/archive"),
+        ("home/history.jsonl", "dot/history.jsonl"),
+        ("cwd/.git/hooks", "cwd/hooks"),
+        ("cwd/.git/config", "cwd/git-config"),
+        ("cwd/.git/info", "cwd/info"),
+        ("data/hooks", "cwd/hooks"),
+    ],
+)
+def test_what_a_protected_link_leads_to_is_protected(
+    tmp_path: Path, link: str, target: str
+) -> None:
+    cwd, dot, home = folders(tmp_path, "cwd", "dot", "home")
+    (tmp_path / link).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / link).symlink_to(tmp_path / target)
+    if link.startswith("data/"):
+        (cwd / ".git").write_text("gitdir: ../data\n")
+    problem = write_problem(tmp_path / target, roots(cwd, dot, home=home))
+    assert problem is not None
+    assert "is protected" in problem
+
+
+def test_a_root_stays_where_it_was_at_first(tmp_path: Path) -> None:
+    cwd, victim = folders(tmp_path, "cwd", "victim")
+    places = Places()
+    inner, link, missing = cwd / "inner", cwd / "link", cwd / "missing"
+    inner.mkdir()
+    link.symlink_to("inner")
+    assert roots(cwd, inner, link, missing, places=places).moved == ()
+    inner.rename(cwd / "moved")
+    for path in (inner, missing):
+        path.symlink_to(victim)
+    found = roots(cwd, inner, link, missing, places=places)
+    assert found.writable == (str(cwd),)
+    assert set(found.moved) == {str(inner), str(link), str(missing)}
+    assert roots(inner, places=places).writable == ()
+
+
+def test_a_root_may_be_made_later_where_it_was_meant_to_be(tmp_path: Path) -> None:
+    (cwd,) = folders(tmp_path, "cwd")
+    places = Places()
+    build = tmp_path / "out" / "build"
+    assert roots(cwd, build, places=places).writable == (str(cwd),)
+    build.mkdir(parents=True)
+    found = roots(cwd, build, places=places)
+    assert set(found.writable) == {str(cwd), str(build)}
+    assert found.moved == ()
+
+
+def test_what_we_run_from_is_protected(tmp_path: Path) -> None:
+    cwd, _ = folders(tmp_path, "cwd", "cwd/a/core")
+    installed = Installation(
+        core=(f"{cwd}/a/core", "/elsewhere"), around=(f"{cwd}/.venv", str(tmp_path))
+    )
+    found = roots(cwd, installed=installed)
+    assert found.writable == (str(cwd),)
+    assert {f"{cwd}/a/core", f"{cwd}/.venv"} <= set(found.protected)
+    assert write_problem(cwd / ".venv" / "bin" / "python", found) is not None
+    assert write_problem(cwd / "a" / "x", found) is None
+
+
+def test_a_root_inside_of_what_we_run_from_is_none(tmp_path: Path) -> None:
+    (cwd,) = folders(tmp_path, "package/part")
+    assert roots(cwd, installed=Installation(core=(str(tmp_path / "package"),))).writable == ()
+
+
+def test_a_root_in_which_modules_are_looked_for_first_is_named(tmp_path: Path) -> None:
+    cwd, library = folders(tmp_path, "cwd", "cwd/library")
+    both = (str(cwd), str(library))
+    installed = Installation(around=both, searched_first=both)
+    found = roots(cwd, installed=installed)
+    assert found.writable == found.importable == (str(cwd),)
+    assert str(library) in found.protected

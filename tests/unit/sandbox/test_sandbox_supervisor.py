@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import marshal
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 from launch_support import environment, outcome_of
 from support.processes import children_of, family, gone, marked, none_marked
 
+from codex_rpc.sandbox import supervisor
 from codex_rpc.sandbox.inheritance import inheritable
 from codex_rpc.sandbox.launch import Launch
 from codex_rpc.sandbox.pipes import ReadPipe
@@ -228,12 +230,39 @@ async def test_one_that_always_forks_anew_is_caught(tmp_path: Path) -> None:
 
 async def test_a_launcher_whose_parent_is_another_runs_nothing(tmp_path: Path) -> None:
     launch = bash("touch made")
-    orders = marshal.loads(launch.contents[0])
+    *script, told = launch.contents
+    orders = marshal.loads(told)
     orders["parent"] = 1
     with fail_after(5):
-        outcome = await outcome_of(evolve(launch, contents=(marshal.dumps(orders),)), tmp_path)
+        outcome = await outcome_of(
+            evolve(launch, contents=(*script, marshal.dumps(orders))), tmp_path
+        )
     assert outcome.result == NotStarted("the launcher of commands failed with exit code 126")
     assert not (tmp_path / "made").exists()
+
+
+async def test_a_launcher_that_was_changed_on_disk_is_not_the_one_that_runs(tmp_path: Path) -> None:
+    package = tmp_path / "codex_rpc"
+    shutil.copytree(Path(supervisor.__file__).parents[1], package)
+    script = """if True:
+        import asyncio, pathlib, sys
+        from codex_rpc.sandbox import supervisor
+        launcher = pathlib.Path(sys.argv[1], "sandbox", "launcher.py")
+        assert launcher.samefile(pathlib.Path(supervisor.__file__).with_name("launcher.py"))
+        launcher.write_text("raise SystemExit(3)")
+        from launch_support import outcome_of
+        launch = supervisor.supervised(["echo", "said"], {"PATH": "/usr/bin:/bin"})
+        print(asyncio.run(outcome_of(launch, pathlib.Path("/"))).stdout)
+    """
+    paths = os.pathsep.join([str(tmp_path), str(Path(__file__).parent)])
+    with fail_after(15):
+        done = await anyio.run_process(
+            [sys.executable, "-c", script, str(package)],
+            cwd=tmp_path,
+            env={"PYTHONPATH": paths},
+            check=False,
+        )
+    assert done.stdout.split() == [b"said"], done.stderr
 
 
 BROKEN = [
