@@ -23,11 +23,15 @@ def leave_out_working_directory() -> None:
     `python -m` puts the one in front of everything, an empty or relative element of PYTHONPATH
     adds the others, and commands of the model may write there.
     """
-    here = os.path.realpath(os.getcwd())  # noqa: PTH109 - pathlib would be imported from there
+    here = os.getcwd()  # noqa: PTH109 - pathlib would be imported from there
+    said = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    # Python itself has made them absolute by now.
+    relative = [os.path.join(here, folder) for folder in said if not os.path.isabs(folder)]  # noqa: PTH117, PTH118
+    unwanted = {os.path.realpath(folder) for folder in (here, *relative)}
     sys.path[:] = [
         folder
         for folder in sys.path
-        if os.path.isabs(folder) and os.path.realpath(folder) != here  # noqa: PTH117
+        if os.path.isabs(folder) and os.path.realpath(folder) not in unwanted  # noqa: PTH117
     ]
 
 

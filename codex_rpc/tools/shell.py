@@ -243,15 +243,19 @@ class Shell:
             await _start(execution, plan.form, command)
             denial = await execution.denial(plan.form.confinement)
             if denial is not None:
-                execution.note(denial_note(plan.case, denial))
+                reason = rerun_reason(denial, command.justification)
                 if plan.case.asks_after_denial and await self._may_leave(
-                    plan, rerun_reason(denial, command.justification), call_id, host
+                    plan, reason, call_id, host
                 ):
                     await _start(execution, plan.free, command)
+                else:
+                    execution.note(denial_note(plan.case, denial))
+            diff = await self._patches.diff_again(host) if self._patches is not None else None
         except anyio.get_cancelled_exc_class():
             host.abandon(execution.interrupted())
             raise
-        return execution.outcome()
+        outcome = execution.outcome()
+        return outcome if diff is None else evolve(outcome, events=(*outcome.events, diff))
 
     async def _may_leave(self, plan: _Plan, reason: str, call_id: CallId, host: ToolHost) -> bool:
         """Whether the user lets a command run without the sandbox that failed inside."""

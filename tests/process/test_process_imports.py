@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,10 +20,11 @@ def workspace(tmp_path: Path) -> Path:
         (tmp_path / f"{name}.py").write_text(
             f"print('planted {name}', flush=True)\nraise SystemExit(3)\n"
         )
+    shutil.copytree(tmp_path, tmp_path / "below")
     return tmp_path
 
 
-@pytest.mark.parametrize("python_path", [None, "", ":", "."])
+@pytest.mark.parametrize("python_path", [None, "", ":", ".", "below"])
 @pytest.mark.parametrize("command", [[sys.executable, "-m", "codex_rpc"], list(COMMAND)])
 def test_nothing_of_the_working_directory_is_imported(
     workspace: Path, command: list[str], python_path: str | None

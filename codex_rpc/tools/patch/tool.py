@@ -158,6 +158,18 @@ class PatchTool:
             raise
         return outcome
 
+    async def diff_again(self, host: ToolHost) -> TurnDiff | None:
+        """The turn's diff, if something else has changed since what its patches touched."""
+        diff = await anyio.to_thread.run_sync(
+            partial(
+                self._turn_diff.again,
+                host.turn_id,
+                cwd=host.context.cwd,
+                may_read=partial(self._may_read, host.context.cwd),
+            )
+        )
+        return None if diff is None else TurnDiff(diff)
+
     def _prepare(self, patch: str, cwd: Path, context: TurnContext) -> tuple[Plan, Verdict]:
         plan = make_plan(
             parse_patch(patch),

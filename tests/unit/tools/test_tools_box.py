@@ -334,3 +334,20 @@ async def test_tools_that_never_ran_keep_nobody_waiting_once_they_are_closed(
         with anyio.fail_after(5):
             await box.aclose()
     assert await box.mcp_tools() == {}
+
+
+async def test_the_diff_of_a_turn_follows_what_a_command_does_to_patched_files(
+    tmp_path: Path,
+) -> None:
+    box, host = toolbox(tmp_path), Host(context(tmp_path))
+    patch = "*** Begin Patch\n*** Add File: a.txt\n+one\n*** End Patch"
+    with fail_after(10):
+        await box.call(custom_call("apply_patch", patch), host)
+        same = await box.call(shell(["true"]), host)
+        more = await box.call(shell(["sh", "-c", "echo two >> a.txt"]), host)
+        other = await box.call(shell(["sh", "-c", "echo new > b.txt"]), host)
+    assert [event.type for event in same.events] == ["exec_command_end"]
+    assert [event.type for event in more.events] == ["exec_command_end", "turn_diff"]
+    assert "+one\n+two\n" in more.events[-1].unified_diff
+    assert [event.type for event in other.events] == ["exec_command_end"]
+    await box.aclose()
