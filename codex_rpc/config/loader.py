@@ -23,6 +23,7 @@ from codex_rpc.config.project_docs import (
     read_user_instructions,
 )
 from codex_rpc.config.providers import known_providers
+from codex_rpc.config.secrets import known_secrets
 from codex_rpc.config.settings import Config, HistorySettings, Provider, ShellEnvironment
 from codex_rpc.protocol.errors import ConfigError
 from codex_rpc.protocol.params import SessionOverrides
@@ -69,12 +70,16 @@ def load_config(
     providers = known_providers(table.get("model_providers", {}), environ)
     servers = table.get("mcp_servers", {})
     provider = _chosen_provider(table, providers, file)
+    chosen = with_credentials(provider, environ=environ, codex_home=codex_home)
+    shell_environment = _shell_environment(
+        table, secret_variables(providers.values()) | server_secrets(servers.values())
+    )
     instructions = _user_instructions(table, overrides, codex_home=codex_home, cwd=cwd)
     return Config(
         codex_home=codex_home,
         cwd=cwd,
         model=table.get("model", DEFAULT_MODEL),
-        provider=with_credentials(provider, environ=environ, codex_home=codex_home),
+        provider=chosen,
         providers=providers,
         profile=layers.profile,
         sandbox_policy=_sandbox_policy(table, overrides.sandbox_policy, environ),
@@ -87,9 +92,9 @@ def load_config(
         notify=tuple(table.get("notify", ())),
         user_instructions=instructions.text,
         base_instructions=_base_instructions(table, overrides, environ=environ, cwd=cwd),
-        shell_environment=_shell_environment(
-            table, secret_variables(providers.values()) | server_secrets(servers.values())
-        ),
+        shell_environment=shell_environment,
+        secrets=known_secrets(environ, shell_environment, chosen),
+        auto_compact_token_limit=table.get("model_auto_compact_token_limit"),
         deny_read=tuple(str(expanded(p, environ)) for p in table.get("sandbox_deny_read", ())),
         mcp_servers=enabled_servers(servers, environ),
         history=_history(table),
@@ -170,6 +175,7 @@ def _history(table: Mapping[str, Any]) -> HistorySettings:
         persistence=said.get("persistence", "save-all"),
         max_bytes=said.get("max_bytes") or None,
         fsync=said.get("fsync", "turn"),
+        redact=said.get("redact", True),
     )
 
 

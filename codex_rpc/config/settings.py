@@ -5,7 +5,8 @@ Nothing here reads anything. Secrets are kept out of `repr`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,15 @@ from attrs import field
 
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.policy import ApprovalPolicy, SandboxPolicy
+
+DEFAULT_EXCLUDES = ("*KEY*", "*TOKEN*", "*SECRET*")
+"""Names of variables that commands are not given, unless that is switched off."""
+
+
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a variable's name is one of `patterns`, without regard to case."""
+    return any(fnmatchcase(name.upper(), pattern.upper()) for pattern in patterns)
+
 
 WireApi = Literal["responses", "chat"]
 
@@ -67,6 +77,11 @@ class ShellEnvironment:
     """Names of the variables that hold the keys and headers of providers and MCP servers; left out
     whatever else is said."""
 
+    def hides(self, name: str) -> bool:
+        """Whether a variable is left out for what it is called: a secret, by its name."""
+        excludes = (() if self.ignore_default_excludes else DEFAULT_EXCLUDES) + self.exclude
+        return matches(name, excludes) or name.upper() in {n.upper() for n in self.always_exclude}
+
 
 @frozen(kw_only=True)
 class McpServer:
@@ -101,6 +116,8 @@ class HistorySettings:
     max_bytes: int | None = None
     """How long history.jsonl may grow; None: no limit."""
     fsync: Literal["turn", "record", "never"] = "turn"
+    redact: bool = True
+    """Whether secrets that are known by their value are masked before anything is recorded."""
 
 
 @frozen(kw_only=True)
@@ -123,6 +140,9 @@ class Config:
     model_context_window: int | None = None
     """In tokens; None: not known."""
     model_max_output_tokens: int | None = None
+    auto_compact_token_limit: int | None = None
+    """A conversation of more tokens is compacted; None: nine tenths of the context window, if that
+    is known; 0: never."""
     disable_response_storage: bool = False
     notify: tuple[str, ...] = ()
     """A program and its first arguments, run after each turn."""
@@ -143,6 +163,9 @@ class Config:
     """Of a command's output, what the model is given at most; 0: no limit."""
     tool_output_max_lines: int = 256
     """The same in lines; 0: no limit."""
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """Values that `history.redact` masks: providers' keys, and what commands are not given of the
+    environment if it looks random; at least 16 characters long."""
     experimental_resume: Path | None = None
     """The saved session that the first `session/configure` resumes."""
     warnings: tuple[str, ...] = ()

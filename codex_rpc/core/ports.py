@@ -10,16 +10,17 @@ from collections.abc import AsyncIterator, Callable, Sequence, Set
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from codex_rpc.config.settings import Config
-from codex_rpc.protocol.events import EventMsg, HistoryEntry
+from codex_rpc.protocol.events import EventMsg, HistoryEntry, TakenOverBy
 from codex_rpc.protocol.ids import SessionId
 from codex_rpc.protocol.items import Item
 from codex_rpc.protocol.model import ModelEvent, Prompt
 from codex_rpc.protocol.params import SessionOverrides
 from codex_rpc.protocol.policy import SandboxMeans, SandboxPolicy
 from codex_rpc.protocol.records import (
+    ExportFormat,
     Header,
     ReadPage,
     Record,
@@ -29,6 +30,10 @@ from codex_rpc.protocol.records import (
     SessionRef,
 )
 from codex_rpc.protocol.tools import ToolHost, ToolOutcome, TurnContext
+
+if TYPE_CHECKING:
+    # Those who only serve do not wait for it.
+    from codex_rpc.protocol.checkup import Checkup, Inspection, SessionFile
 
 Fsync = Literal["turn", "record", "never"]
 
@@ -173,6 +178,10 @@ class RolloutLog(Protocol):
         """
         ...
 
+    async def wanted(self) -> TakenOverBy:
+        """Wait until another process of the same user asks to take the session over."""
+        ...
+
     async def close(self, *, discard: bool = False) -> None:
         """Flush, sync, unlock, close. Idempotent.
 
@@ -193,11 +202,28 @@ class RolloutStore(Protocol):
         """
         ...
 
-    async def open(self, ref: SessionRef, *, fsync: Fsync) -> tuple[SavedSession, RolloutLog]:
+    @property
+    def has_trash(self) -> bool:
+        """Whether what is deleted goes to the system's trash, or is gone."""
+        ...
+
+    async def serve(self) -> None:
+        """Answer other processes that want to take over a session held here, until cancelled."""
+        ...
+
+    async def open(
+        self, ref: SessionRef, *, fsync: Fsync, takeover: bool = False
+    ) -> tuple[SavedSession, RolloutLog | None]:
         """Read a session and hold its file. Writes nothing; the first append repairs the tail.
 
-        `last` passes over sessions without items, those that cannot be read or continued, and
-        those that another process holds; one that this process holds is in use.
+        `last` passes over sessions without items, those that cannot be read, and those that
+        another process holds; one that this process holds is in use.
+
+        Another program's file is never held: its newest continuation is opened in its place if
+        there is one and the file has not grown since; else `SavedSession.foreign` says that it
+        is to be continued in a new file, and there is no log.
+
+        `takeover` asks another process that holds the session to let go, and waits for that.
 
         Raises:
             RolloutNotFound, RolloutCorrupt, RolloutNewer, RolloutWriteFailed
@@ -205,8 +231,105 @@ class RolloutStore(Protocol):
         """
         ...
 
-    async def list(self, query: SessionQuery, *, live: Set[str]) -> SessionPage:
-        """The session files, whoever wrote them; `live` are the ids open in this process."""
+    async def load(self, ref: SessionRef, *, up_to: int | None = None) -> SavedSession:
+        """Read a session without holding it, archived ones and other programs' too.
+
+        `up_to` is the index in the session of the last item that is wanted; None: all of what
+        the next request would need.
+
+        Raises:
+            RolloutNotFound, RolloutCorrupt, RolloutNewer
+            InvalidParams: there is no item `up_to`.
+        """
+        ...
+
+    async def rename(self, session_id: str, title: str) -> None:
+        """Give a session that is not open here another title.
+
+        Raises:
+            RolloutNotFound, RolloutCorrupt, RolloutInUse, RolloutWriteFailed
+            InvalidState: it is another program's.
+        """
+        ...
+
+    async def archive(self, session_id: str) -> None:
+        """Move a session's file, unaltered, to the archived ones. Nothing if it is there.
+
+        Raises:
+            RolloutNotFound, RolloutInUse, RolloutWriteFailed
+        """
+        ...
+
+    async def unarchive(self, session_id: str) -> None:
+        """Move an archived session's file back. Nothing if it is there.
+
+        Raises:
+            RolloutNotFound, RolloutInUse, RolloutWriteFailed
+        """
+        ...
+
+    async def delete(self, session_id: str) -> None:
+        """Move a session's file to the system's trash, or remove it where there is none.
+
+        Raises:
+            RolloutNotFound, RolloutInUse, RolloutWriteFailed
+        """
+        ...
+
+    async def export(
+        self,
+        session_id: str,
+        format: ExportFormat,  # noqa: A002
+        *,
+        path: Path | None,
+        unsaved: Sequence[Item],
+    ) -> str | None:
+        """A session as text, or written to `path`, a file that does not exist yet.
+
+        `unsaved` are items of a live session that its file does not hold.
+
+        Raises:
+            RolloutNotFound, RolloutCorrupt, RolloutNewer
+            RolloutWriteFailed: `path` exists, or cannot be written.
+        """
+        ...
+
+    async def list(
+        self,
+        query: SessionQuery,
+        *,
+        live: Set[str],
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> SessionPage:
+        """The session files, whoever wrote them; `live` are the ids open in this process.
+
+        `on_progress` is told, in another thread, how many files of how many were looked at.
+        """
+        ...
+
+    async def files(self) -> Sequence[SessionFile]:
+        """Every session file of which it can be told whose it is, archived ones last."""
+        ...
+
+    async def inspect(self, session_id: str) -> Inspection:
+        """What is wrong with a session's file, also where it cannot be read.
+
+        Raises:
+            RolloutNotFound
+        """
+        ...
+
+    async def repair(self, session_id: str) -> None:
+        """Add to a session's file what going on with it would add first.
+
+        Raises:
+            RolloutNotFound, RolloutCorrupt, RolloutInUse, RolloutWriteFailed
+            InvalidState: it is another program's.
+        """
+        ...
+
+    async def examine(self, on_progress: Callable[[int, int], None] | None = None) -> Checkup:
+        """All session files, and what stands beside them, looked at; `on_progress` as `list`."""
         ...
 
     async def read(

@@ -23,6 +23,9 @@ CALL_OUTPUT_KINDS = {
 }
 """For each kind of call that the client has to answer, the kind of its output."""
 
+INTERRUPTED_OUTPUT = "aborted"
+"""The output of a call that never came to its end."""
+
 _OUTPUT_KINDS = frozenset(CALL_OUTPUT_KINDS.values())
 
 
@@ -90,6 +93,22 @@ def _call_id_of(value: dict[str, Any]) -> CallId | None:
     return None
 
 
+def message_text(value: dict[str, Any]) -> str:
+    """What a message of the model says; the text of its refusal if it says nothing else."""
+    content = value.get("content")
+    said = "".join(part_texts(content, "output_text", "text"))
+    return said or "".join(part_texts(content, "refusal", "refusal"))
+
+
+def part_texts(parts: Any, kind: str, member: str) -> list[str]:
+    """The text `member` of each part of the given kind."""
+    return [
+        part[member]
+        for part in (parts if isinstance(parts, list) else [])
+        if isinstance(part, dict) and part.get("type") == kind and isinstance(part.get(member), str)
+    ]
+
+
 def user_message(content: Sequence[dict[str, Any]]) -> Item:
     """A user's message with the given content parts."""
     return Item.from_value({"type": "message", "role": "user", "content": list(content)})
@@ -98,6 +117,15 @@ def user_message(content: Sequence[dict[str, Any]]) -> Item:
 def text_message(text: str) -> Item:
     """A user's message with one text."""
     return user_message([{"type": "input_text", "text": text}])
+
+
+def summary_message(summary: str) -> Item:
+    """What stands for the conversation before a compaction.
+
+    It is an assistant's message: the model wrote it, and is to take it for its own.
+    """
+    content = [{"type": "output_text", "text": summary}]
+    return Item.from_value({"type": "message", "role": "assistant", "content": content})
 
 
 def call_output(call: Item, output: str | list[dict[str, Any]]) -> Item:

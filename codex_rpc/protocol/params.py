@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ops import Op
 from codex_rpc.protocol.policy import ApprovalPolicy, SandboxMeans, SandboxPolicy
-from codex_rpc.protocol.records import ReadPage, SessionPage
+from codex_rpc.protocol.records import ExportFormat, ReadPage, SessionPage
 from codex_rpc.protocol.settings import Settings
 
 
@@ -38,6 +38,17 @@ class ResumeParams(SessionOverrides):
 
 
 @frozen(kw_only=True)
+class ForkParams(SessionOverrides):
+    """session/fork: exactly one of `session_id`, `path`."""
+
+    cwd: str | None = None
+    session_id: str | None = None
+    path: str | None = None
+    up_to: int | None = None
+    """The index of the last item that is kept; None: all are."""
+
+
+@frozen(kw_only=True)
 class ConfigureResult:
     """The answer to session/configure."""
 
@@ -64,6 +75,14 @@ class ResumeResult(ConfigureResult):
     warnings: list[str]
     already_live: bool = False
     forked_from: str | None = None
+
+
+@frozen(kw_only=True)
+class ForkResult(ConfigureResult):
+    """The answer to session/fork."""
+
+    forked_from: str
+    warnings: list[str]
 
 
 @frozen(kw_only=True)
@@ -121,6 +140,46 @@ class CloseParams:
     discard: bool = False
 
 
+@frozen(kw_only=True)
+class RenameParams:
+    """session/rename."""
+
+    camel: ClassVar[bool] = True
+    forbid_unknown: ClassVar[bool] = True
+    session_id: str
+    title: str
+
+
+@frozen(kw_only=True)
+class SessionIdParams:
+    """session/archive, session/unarchive, session/delete."""
+
+    camel: ClassVar[bool] = True
+    forbid_unknown: ClassVar[bool] = True
+    session_id: str
+
+
+@frozen(kw_only=True)
+class ExportParams:
+    """session/export."""
+
+    camel: ClassVar[bool] = True
+    forbid_unknown: ClassVar[bool] = True
+    session_id: str
+    format: ExportFormat
+    path: str | None = None
+    """An absolute path of a file that does not exist yet; None: the text is the answer."""
+
+
+@frozen(kw_only=True)
+class ExportResult:
+    """The answer to session/export: exactly one of the two."""
+
+    camel: ClassVar[bool] = True
+    text: str | None = None
+    path: str | None = None
+
+
 @frozen
 class Empty:
     """`{}`."""
@@ -132,6 +191,12 @@ METHODS: dict[str, tuple[type, type]] = {
     "session/submit": (SubmitParams, SubmitResult),
     "session/list": (ListParams, SessionPage),
     "session/read": (ReadParams, ReadPage),
+    "session/fork": (ForkParams, ForkResult),
+    "session/rename": (RenameParams, Empty),
+    "session/archive": (SessionIdParams, Empty),
+    "session/unarchive": (SessionIdParams, Empty),
+    "session/delete": (SessionIdParams, Empty),
+    "session/export": (ExportParams, ExportResult),
     "session/close": (CloseParams, Empty),
 }
 """Every `session/*` request: its parameters and its result."""

@@ -6,7 +6,7 @@ rollout room, which alone knows files.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -18,8 +18,22 @@ from codex_rpc.protocol.ids import SessionId, SubmissionId
 from codex_rpc.protocol.items import Item
 from codex_rpc.protocol.policy import ApprovalPolicy, SandboxPolicy
 
+ExportFormat = Literal["markdown", "html", "json"]
+
 FORMAT = 1
 """The `format` that this program writes, and the newest that it reads."""
+
+
+@frozen(kw_only=True)
+class Origin:
+    """Where a session's first items came from (`forked_from` of its header)."""
+
+    id: str
+    path: str
+    size: int | None = None
+    """How long another program's file was, in bytes, when it was continued in ours."""
+    item: int | None = None
+    """The index of the last item that was taken over; None: all were."""
 
 
 @frozen(kw_only=True)
@@ -33,7 +47,7 @@ class Header:
     cwd: Path
     originator: str = "codex-rpc"
     version: str = ""
-    forked_from: Mapping[str, Any] | None = None
+    forked_from: Origin | None = None
 
 
 @frozen(kw_only=True)
@@ -75,7 +89,21 @@ class TitleRecord:
     title: str
 
 
-Record = Item | ContextRecord | TurnRecord | StateRecord | TitleRecord
+@frozen
+class CompactedRecord:
+    """The summary stands for everything before it.
+
+    Recorded in one step with, and directly before, what else is needed to go on: the present
+    context, state and title.
+    """
+
+    record_type: ClassVar[str] = "compacted"
+    summary: str
+    replaces: int
+    """How many items it stands for, counted from the start of the session."""
+
+
+Record = Item | ContextRecord | TurnRecord | StateRecord | TitleRecord | CompactedRecord
 
 
 @frozen(kw_only=True)
@@ -116,8 +144,14 @@ class SavedSession:
     interrupted: bool = False
     """The last turn was aborted, or has no end."""
     damage: Sequence[Damage] = field(default=())
-    used_call_ids: frozenset[str] = frozenset()
-    """Call ids in the part of the file that `items` does not hold."""
+    items_before: int = 0
+    """How many items of the session come before `items`: a compaction's summary, which is then
+    the first of `items` and no item of the session, stands for them."""
+    call_id_suffix: str = ""
+    """What makes new call ids different from all in the part of the file that was not read."""
+    forked_from: Origin | None = None
+    foreign: Origin | None = None
+    """The file is another program's: it is not held, and is to be continued in a new one."""
 
 
 @frozen(kw_only=True)
@@ -141,6 +175,8 @@ class SessionSummary:
     path: str
     title: str
     preview: str
+    excerpt: str | None = None
+    """Where a query was found, if that is in the conversation."""
     cwd: str | None
     model: str | None
     model_provider: str | None
@@ -165,6 +201,8 @@ class SessionQuery:
     limit: int = 50
     sort: Literal["updated", "created"] = "updated"
     archived: bool = False
+    session_id: str | None = None
+    """Nothing but the files of that session."""
 
 
 @frozen(kw_only=True)

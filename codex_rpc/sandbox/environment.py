@@ -6,10 +6,9 @@ environment itself: the mapping is handed in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from fnmatch import fnmatchcase
+from collections.abc import Mapping
 
-from codex_rpc.config.settings import ShellEnvironment
+from codex_rpc.config.settings import ShellEnvironment, matches
 
 CORE = frozenset(
     {
@@ -30,8 +29,6 @@ CORE = frozenset(
 )
 """What `inherit = "core"` keeps."""
 
-DEFAULT_EXCLUDES = ("*KEY*", "*TOKEN*", "*SECRET*")
-
 
 def child_environment(environ: Mapping[str, str], policy: ShellEnvironment) -> dict[str, str]:
     """What a command sees of `environ`, the server's own environment.
@@ -47,14 +44,9 @@ def child_environment(environ: Mapping[str, str], policy: ShellEnvironment) -> d
             kept = {name: value for name, value in environ.items() if name.upper() in CORE}
         case "none":
             kept = {}
-    excludes = (() if policy.ignore_default_excludes else DEFAULT_EXCLUDES) + policy.exclude
-    kept = {name: value for name, value in kept.items() if not _matches(name, excludes)}
+    kept = {name: value for name, value in kept.items() if not policy.hides(name)}
     kept.update(policy.set)
     if policy.include_only:
-        kept = {name: value for name, value in kept.items() if _matches(name, policy.include_only)}
+        kept = {name: value for name, value in kept.items() if matches(name, policy.include_only)}
     never = {name.upper() for name in policy.always_exclude}
     return {name: value for name, value in kept.items() if name.upper() not in never}
-
-
-def _matches(name: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatchcase(name.upper(), pattern.upper()) for pattern in patterns)
