@@ -84,6 +84,18 @@ class AppendFile:
         return file
 
     @property
+    def next_line_no(self) -> int:
+        """Where the next line that is handed over will stand, counted from 1.
+
+        Exact unless another program writes to the file in between.
+        """
+        ahead = self._pending()
+        is_repaired = self._queue and not self._queue[0].is_record
+        if self._tail.fragment and not self._head_written and not is_repaired:
+            ahead = self._tail.repair() + ahead
+        return self._tail.line_count + ahead.count(b"\n") + 1
+
+    @property
     def unsaved(self) -> int:
         """How many records are not in the file, or may be in it no more."""
         queued = sum(line.is_record for line in self._queue)
@@ -100,6 +112,12 @@ class AppendFile:
             self._write_queue()
         if self._fsync == "record" or len(self._unconfirmed) > MAX_UNCONFIRMED_BYTES:
             self.sync()
+
+    def mend(self) -> None:
+        """Write what an unfinished last line needs, as the next record would."""
+        if self._tail.fragment and not self._queue:
+            self._queue.append(_Line(self._tail.repair(), is_record=False))
+            self.write()
 
     def sync(self) -> None:
         """Make what is in the file durable, unless it never is to be."""
@@ -145,7 +163,8 @@ class AppendFile:
             raise OSError(errno.EIO, "another program cut the file short")
         if size > self._tail.size:
             self._take_in_growth()
-        if self._tail.fragment and not self._head_written and self._queue[0].is_record:
+        is_next = self._queue and self._queue[0].is_record
+        if self._tail.fragment and not self._head_written and is_next:
             self._queue.appendleft(_Line(self._tail.repair(), is_record=False))
 
     def _take_in_growth(self) -> None:

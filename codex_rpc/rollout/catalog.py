@@ -1,38 +1,56 @@
 """`session/list`: which session files there are, filtered, sorted and in pages.
 
-Nothing is remembered between calls. Without a filter only the files of the page are read;
-with one all are, because the answer says how many were left out.
+The files are the truth. What was read of one is kept in the catalog cache and read again when
+the file has changed. With words to look for every file is read; with another filter, or sorted
+by what only the files say, every one that the cache does not know; else those of the page.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import suppress
 from pathlib import Path
 
-from codex_rpc.protocol.errors import RolloutCorrupt, RolloutNotFound
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.records import SessionPage, SessionQuery, SessionSummary
+from codex_rpc.rollout.catalog_cache import CatalogCache
 from codex_rpc.rollout.cursors import check_limit, cursor_of, position_of
-from codex_rpc.rollout.headers import read_header
+from codex_rpc.rollout.headers import moment_of
 from codex_rpc.rollout.lines import never_cancelled
-from codex_rpc.rollout.paths import ARCHIVED, SESSIONS, text_of, walk
-from codex_rpc.rollout.reader import reading
-from codex_rpc.rollout.summaries import summarise
+from codex_rpc.rollout.live import holder_of
+from codex_rpc.rollout.paths import ARCHIVED, LIVE, SESSIONS, id_in_name, session_id_of, walk
+from codex_rpc.rollout.places import Place, places_under
+from codex_rpc.rollout.search import find_words
+from codex_rpc.rollout.summaries import Row, row_of, summary_of
+
+OnProgress = Callable[[int, int], None]
+"""Told how many files of how many have been looked at."""
 
 
-@frozen
-class Place:
-    """Where a file stands in a list: the latest first, those of one moment by path."""
+def no_progress(done: int, total: int) -> None:
+    """For callers who show none."""
 
-    moment: int
-    """In nanoseconds since the epoch."""
-    path: Path
-    stat: os.stat_result
 
-    @property
-    def order(self) -> tuple[int, str]:
-        return (-self.moment, text_of(self.path))
+class Catalog:
+    """The rows of the files below one folder, read when they are not known."""
+
+    def __init__(self, root: Path, check: Callable[[], None] = never_cancelled) -> None:
+        self.found = places_under(root)
+        self._cache = CatalogCache(root)
+        self._check = check
+
+    def row(self, place: Place) -> Row:
+        """What a file says of itself."""
+        row = self._cache.get(place)
+        if row is None:
+            row = row_of(place.path, self._check)
+            self._cache.put(place, row)
+        return row
+
+    def save(self) -> None:
+        """Keep what was read for the next time, where that is possible."""
+        self._cache.save(self.found.files)
 
 
 def list_sessions(
@@ -41,9 +59,11 @@ def list_sessions(
     *,
     live: Set[str],
     check: Callable[[], None] = never_cancelled,
+    on_progress: OnProgress = no_progress,
 ) -> SessionPage:
     """The page of sessions that `query` asks for, whoever wrote them.
 
+    `live` are those open in this process; those that others say they hold are live as well.
     A file that changes between two pages may move to the front, past where the next page
     goes on; every other file is on exactly one page.
 
@@ -51,78 +71,127 @@ def list_sessions(
         InvalidParams: the cursor belongs to another kind of list; the limit is too small.
     """
     check_limit(query.limit)
-    after = None
-    if query.cursor is not None:
-        moment, name = position_of(query.cursor, query.sort, int, str)
-        after = (-moment, name)
-    found = walk(codex_home / (ARCHIVED if query.archived else SESSIONS))
-    places = places_of(found.files, by_creation=query.sort == "created")
-    left_out = _filters(query)
-    is_filtered = bool(left_out)
-    if found.unreadable_folders:
-        left_out["unreadableFolders"] = len(found.unreadable_folders)
-
-    def summaries(places: Iterable[Place]) -> Iterator[tuple[Place, SessionSummary]]:
-        for place in places:
-            row = summarise(
-                place.path,
-                place.stat,
-                query=query.query,
-                live=live,
-                archived=query.archived,
-                check=check,
-            )
-            if query.cwd is not None and row.summary.cwd != query.cwd:
-                left_out["cwd"] += 1
-            elif not row.matches:
-                left_out["query"] += 1
-            else:
-                yield place, row.summary
-
-    if is_filtered:
-        passed = [entry for entry in summaries(places) if after is None or entry[0].order > after]
-        has_more = len(passed) > query.limit
-        page = passed[: query.limit]
-    else:
-        places = [place for place in places if after is None or place.order > after]
-        has_more = len(places) > query.limit
-        page = list(summaries(places[: query.limit]))
-    more = None
-    if has_more:
-        last = page[-1][0]
-        more = cursor_of(query.sort, last.moment, text_of(last.path))
-    return SessionPage(
-        sessions=[summary for _, summary in page], filtered_out=left_out, next_cursor=more
-    )
+    listing = _Listing(codex_home, query, live, check, on_progress)
+    page = listing.page()
+    listing.catalog.save()
+    return page
 
 
-def places_of(files: Iterable[Path], *, by_creation: bool = False) -> list[Place]:
-    """`files` in the order of a list; one that has vanished is left out."""
-    places = []
-    for path in files:
-        try:
-            stat = path.stat()
-        except OSError:
-            # A link that leads nowhere is listed, as what it is.
-            try:
-                stat = path.lstat()
-            except OSError:
+@frozen
+class _Hit:
+    """A file that is wanted."""
+
+    place: Place
+    row: Row
+    excerpt: str | None = None
+
+
+class _Listing:
+    """One list on its way."""
+
+    def __init__(
+        self,
+        codex_home: Path,
+        query: SessionQuery,
+        live: Set[str],
+        check: Callable[[], None],
+        on_progress: OnProgress,
+    ) -> None:
+        self._query = query
+        self._words = (query.query or "").strip()
+        self._live = live
+        self._live_elsewhere = held_elsewhere(codex_home)
+        self._check = check
+        self._on_progress = on_progress
+        here, elsewhere = (ARCHIVED, SESSIONS) if query.archived else (SESSIONS, ARCHIVED)
+        self.catalog = Catalog(codex_home / here, check)
+        self._left_out = {"cwd": 0} if query.cwd is not None else {}
+        if self._words:
+            self._left_out["query"] = 0
+        if others := len(walk(codex_home / elsewhere).files):
+            self._left_out["archived"] = others
+        if self.catalog.found.unreadable_folders:
+            self._left_out["unreadableFolders"] = self.catalog.found.unreadable_folders
+
+    def page(self) -> SessionPage:
+        query = self._query
+        after: tuple[int, str] | None = None
+        if query.cursor is not None:
+            moment, name = position_of(query.cursor, query.sort, int, str)
+            after = (-moment, name)
+        places = self.catalog.found.files
+        if query.session_id is not None:
+            places = [
+                place
+                for place, row in self._rows(_named(places, query.session_id))
+                if row.session_id == query.session_id
+            ]
+        if query.sort == "created":
+            places = sorted(_by_creation(place, row) for place, row in self._rows(places))
+        if query.cwd is not None or self._words:
+            # Each is looked at, because the answer says how many were left out.
+            hits = [hit for hit in self._hits(places) if after is None or hit.place.order > after]
+            has_more = len(hits) > query.limit
+        else:
+            behind = [place for place in places if after is None or place.order > after]
+            has_more = len(behind) > query.limit
+            hits = [_Hit(place, row) for place, row in self._rows(behind[: query.limit])]
+        sessions = [self._summary(hit) for hit in hits[: query.limit]]
+        more = None
+        if has_more:
+            last = hits[query.limit - 1].place
+            more = cursor_of(query.sort, -last.rank, last.text)
+        return SessionPage(sessions=sessions, filtered_out=self._left_out, next_cursor=more)
+
+    def _rows(self, places: Sequence[Place]) -> Iterator[tuple[Place, Row]]:
+        for done, place in enumerate(places):
+            self._check()
+            self._on_progress(done, len(places))
+            yield place, self.catalog.row(place)
+        self._on_progress(len(places), len(places))
+
+    def _hits(self, places: Sequence[Place]) -> Iterator[_Hit]:
+        """The files that pass every filter; counts the others."""
+        for place, row in self._rows(places):
+            if self._query.cwd is not None and row.cwd != self._query.cwd:
+                self._left_out["cwd"] += 1
                 continue
-        moment = (_created_ns(path) if by_creation else None) or stat.st_mtime_ns
-        places.append(Place(moment, path, stat))
-    return sorted(places, key=lambda place: place.order)
+            words = find_words(place.path, row, self._words, self._check)
+            if words.missing:
+                self._left_out["query"] += 1
+            else:
+                yield _Hit(place, row, words.excerpt)
+
+    def _summary(self, hit: _Hit) -> SessionSummary:
+        self._check()
+        session_id = hit.row.session_id
+        return summary_of(
+            hit.row,
+            hit.place,
+            live=session_id in self._live or session_id in self._live_elsewhere,
+            archived=self._query.archived,
+            excerpt=hit.excerpt,
+        )
 
 
-def _filters(query: SessionQuery) -> dict[str, int]:
-    """A count for each filter that is on."""
-    names = {"cwd": query.cwd is not None, "query": bool((query.query or "").strip())}
-    return {name: 0 for name, is_on in names.items() if is_on}
+def _named(places: Sequence[Place], session_id: str) -> list[Place]:
+    """The files that may be of that session, going by their names."""
+    return [place for place in places if id_in_name(place.path) in (session_id, None)]
 
 
-def _created_ns(path: Path) -> int | None:
-    try:
-        with reading(path) as fd:
-            moment = read_header(fd, path).created_at
-    except (RolloutNotFound, RolloutCorrupt):
-        return None
-    return int(moment.timestamp() * 1000) * 1_000_000 if moment else None
+def _by_creation(place: Place, row: Row) -> Place:
+    created_at = moment_of(row.created_at)
+    if created_at is None:
+        return place
+    return place._replace(rank=-int(created_at.timestamp() * 1000) * 1_000_000)
+
+
+def held_elsewhere(codex_home: Path) -> set[str]:
+    """The sessions that processes say they hold, and which may be true."""
+    held: set[str] = set()
+    with suppress(OSError):
+        for note in os.scandir(codex_home / SESSIONS / LIVE):
+            session_id = session_id_of(note.name.removesuffix(".json"))
+            if session_id is not None and holder_of(codex_home, session_id).pid is not None:
+                held.add(session_id)
+    return held

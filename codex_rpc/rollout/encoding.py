@@ -5,7 +5,7 @@ Reading them back is the reader's business.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from codex_rpc.protocol.converter import unstructure, utc_text
 from codex_rpc.protocol.items import Item
 from codex_rpc.protocol.records import (
     FORMAT,
+    CompactedRecord,
     ContextRecord,
     Header,
     Record,
@@ -23,6 +24,8 @@ from codex_rpc.protocol.records import (
     TurnRecord,
 )
 from codex_rpc.rollout.paths import text_of
+
+_Bookkeeping = ContextRecord | TurnRecord | StateRecord | TitleRecord | CompactedRecord
 
 
 def header_line(header: Header, *, version: str, git: Mapping[str, str]) -> bytes:
@@ -39,20 +42,36 @@ def header_line(header: Header, *, version: str, git: Mapping[str, str]) -> byte
     if git:
         value["git"] = dict(git)
     if header.forked_from is not None:
-        value["forked_from"] = dict(header.forked_from)
+        value["forked_from"] = _without_none(
+            {
+                "id": header.forked_from.id,
+                "path": header.forked_from.path,
+                "size": header.forked_from.size,
+                "item": header.forked_from.item,
+            }
+        )
     return json_line(value)
 
 
-def record_line(record: Record) -> bytes:
-    """One record, with its line end. An item's bytes are written as they are."""
+def record_line(record: Record, line_no: int = 0) -> bytes:
+    """One record, with its line end. An item's bytes are written as they are.
+
+    `line_no`, counted from 1, is where it will stand; only a compaction says it.
+    """
     if isinstance(record, Item):
         if b"\n" in record.raw:
             return json_line(record.value())
         return record.raw + b"\n"
-    return json_line({"record_type": record.record_type, **_members(record)})
+    # The type comes first: readers look for the beginning of such a line from the file's end.
+    return json_line({"record_type": record.record_type, **_members(record, line_no)})
 
 
-def _members(record: ContextRecord | TurnRecord | StateRecord | TitleRecord) -> dict[str, Any]:
+def blobs_line(refs: Sequence[Mapping[str, Any]]) -> bytes:
+    """What goes directly before an item of which `refs` were stored apart."""
+    return json_line({"record_type": "blobs", "refs": list(refs)})
+
+
+def _members(record: _Bookkeeping, line_no: int) -> dict[str, Any]:
     match record:
         case ContextRecord():
             return {
@@ -64,17 +83,22 @@ def _members(record: ContextRecord | TurnRecord | StateRecord | TitleRecord) -> 
                 "sandbox_policy": unstructure(record.sandbox_policy),
             }
         case TurnRecord():
-            optional = {"reason": record.reason, "usage": record.usage}
             return {
                 "timestamp": _time(record.timestamp),
                 "submission_id": record.submission_id,
                 "status": record.status,
-                **{name: value for name, value in optional.items() if value is not None},
+                **_without_none({"reason": record.reason, "usage": record.usage}),
             }
         case StateRecord():
             return {"previous_response_id": record.previous_response_id}
         case TitleRecord():
             return {"title": record.title}
+        case CompactedRecord():
+            return {"summary": record.summary, "replaces": record.replaces, "line": line_no}
+
+
+def _without_none(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def _time(moment: datetime) -> str:

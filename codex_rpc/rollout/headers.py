@@ -12,8 +12,8 @@ from typing import Any, Literal
 from codex_rpc.protocol.errors import RolloutCorrupt, RolloutNewer
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import SessionId
-from codex_rpc.protocol.records import FORMAT
-from codex_rpc.rollout.lines import first_line, object_in
+from codex_rpc.protocol.records import FORMAT, Origin
+from codex_rpc.rollout.lines import BOM, first_line, object_in
 from codex_rpc.rollout.paths import session_id_of, text_of
 
 
@@ -31,6 +31,7 @@ class FileHeader:
     """Every line is `{"timestamp", "type", "payload"}`, as today's Codex CLI writes them."""
     cwd: str | None = None
     model_provider: str | None = None
+    forked_from: Origin | None = None
 
 
 def read_header(fd: int, path: Path) -> FileHeader:
@@ -40,7 +41,7 @@ def read_header(fd: int, path: Path) -> FileHeader:
         RolloutNewer: its format is newer than what this program reads.
         RolloutCorrupt: it has none, or is empty.
     """
-    line = first_line(fd)
+    line = first_line(fd).removeprefix(BOM)
     if not line.strip():
         raise RolloutCorrupt(text_of(path), "it is empty or begins with an empty line", line_no=1)
     value = object_in(line)
@@ -91,6 +92,23 @@ def _plain(value: dict[str, Any]) -> FileHeader | None:
         origin="codex" if number is None else "codex-rpc",
         format=number,
         cwd=string_in(value, "cwd"),
+        forked_from=_origin(value.get("forked_from")),
+    )
+
+
+def _origin(value: Any) -> Origin | None:
+    """Where the first items came from; what is not told as it should be is not known."""
+    if not isinstance(value, dict):
+        return None
+    session_id, path = string_in(value, "id"), string_in(value, "path")
+    if session_id is None or path is None:
+        return None
+    size, item = value.get("size"), value.get("item")
+    return Origin(
+        id=session_id,
+        path=path,
+        size=size if type(size) is int else None,
+        item=item if type(item) is int else None,
     )
 
 

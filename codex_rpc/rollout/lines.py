@@ -14,6 +14,8 @@ import orjson
 from codex_rpc.protocol.frozen import frozen
 
 CHUNK_BYTES = 1 << 20
+BOM = b"\xef\xbb\xbf"
+"""What some editors put in front of a file that they save."""
 MAX_FIRST_LINE_BYTES = 16 << 20
 """A longer first line is no header; what is asked about may be any file."""
 
@@ -36,15 +38,32 @@ def first_line(fd: int) -> bytes:
 
     A line of more than `MAX_FIRST_LINE_BYTES` is cut.
     """
-    os.lseek(fd, 0, os.SEEK_SET)
-    line = b""
-    while len(line) < MAX_FIRST_LINE_BYTES and (chunk := os.read(fd, 1 << 16)):
-        head, end, _ = chunk.partition(b"\n")
-        line += head
-        if end:
-            break
+    line = line_at(fd, 0, max_bytes=MAX_FIRST_LINE_BYTES)
     os.lseek(fd, 0, os.SEEK_SET)
     return line
+
+
+def line_at(fd: int, offset: int, *, max_bytes: int | None = None) -> bytes:
+    """The line of an open file that begins at `offset`, without its end; b"" behind the last.
+
+    Cut after about `max_bytes`.
+    """
+    os.lseek(fd, offset, os.SEEK_SET)
+    parts: list[bytes] = []
+    size = 0
+    while (max_bytes is None or size < max_bytes) and (chunk := os.read(fd, 1 << 16)):
+        head, end, _ = chunk.partition(b"\n")
+        parts.append(head)
+        size += len(head)
+        if end:
+            break
+    return b"".join(parts)
+
+
+def read_at(fd: int, offset: int, size: int) -> bytes:
+    """The `size` bytes from `offset` on; less only where the file ends."""
+    os.lseek(fd, offset, os.SEEK_SET)
+    return os.read(fd, size)
 
 
 @frozen
@@ -89,24 +108,38 @@ UNFINISHED = "the last line is unfinished"
 
 
 class Lines:
-    """The lines of an open file, from its start, in batches; iterate once.
+    """The lines of an open file from `start`, where a line begins, in batches; iterate once.
 
-    `check` is called before each chunk and may raise to stop.
+    They end with the file, or at `end`, where a line begins. `line_count` is how many are
+    before `start`. `check` is called before each chunk and may raise to stop.
     """
 
-    def __init__(self, fd: int, check: Callable[[], None] = never_cancelled) -> None:
+    def __init__(
+        self,
+        fd: int,
+        check: Callable[[], None] = never_cancelled,
+        *,
+        start: int = 0,
+        line_count: int = 0,
+        end: int | None = None,
+    ) -> None:
         self._fd = fd
         self._check = check
-        self.tail = Tail()
+        self._start = start
+        self._end = end
+        self.line_count = line_count
+        """Before `start`."""
+        self.tail = Tail(start, line_count)
         """How the file ends, once the iteration has."""
 
     def __iter__(self) -> Iterator[list[bytes]]:
-        size = line_count = 0
+        size, line_count = self._start, self.line_count
         parts: list[bytes] = []
-        os.lseek(self._fd, 0, os.SEEK_SET)
         while True:
             self._check()
-            chunk = os.read(self._fd, CHUNK_BYTES)
+            wanted = CHUNK_BYTES if self._end is None else min(CHUNK_BYTES, self._end - size)
+            # Whoever takes the lines may read elsewhere in the file meanwhile.
+            chunk = read_at(self._fd, size, wanted)
             if not chunk:
                 break
             size += len(chunk)
@@ -119,3 +152,34 @@ class Lines:
             line_count += len(lines)
             yield lines
         self.tail = Tail(size, line_count, b"".join(parts))
+
+
+def lines_before(
+    fd: int, end: int, check: Callable[[], None] = never_cancelled
+) -> Iterator[tuple[int, bytes]]:
+    """The lines of an open file that begin before `end`, the last one first, and where.
+
+    The first is what is between the last line end and `end`, if that is anything. A file that
+    has become shorter than `end` is read as far as it goes.
+    """
+    parts: list[bytes] = []
+    """A line whose beginning is not found yet, from its end."""
+    position = end
+    while position > 0:
+        check()
+        size = min(CHUNK_BYTES, position)
+        position -= size
+        chunk = read_at(fd, position, size)
+        pieces = chunk.split(b"\n")
+        begin = position + len(chunk)
+        while len(pieces) > 1:
+            parts.append(pieces.pop())
+            begin -= len(parts[-1])
+            line = b"".join(reversed(parts))
+            parts.clear()
+            if begin < end:
+                yield begin, line
+            begin -= 1
+        parts.append(pieces[0])
+    if end > 0:
+        yield 0, b"".join(reversed(parts))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -27,21 +28,34 @@ class Holder:
 
     pid: int | None = None
     host: str | None = None
+    control: str | None = None
+    """The socket on which it can be asked to let go, if it is on this machine."""
 
 
 class LiveNote:
     """This process's note about one session."""
 
-    def __init__(self, codex_home: Path, session_id: SessionId) -> None:
+    def __init__(
+        self,
+        codex_home: Path,
+        session_id: SessionId,
+        *,
+        control: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """`control` tells the socket on which this process can be asked now."""
         self._path = live_path(codex_home, session_id)
+        self._control = control
+        self._told: str | None = None
         self._is_out = False
 
     def announce(self) -> None:
-        """Write the note, once, if it can be written."""
-        if self._is_out:
+        """Write the note if it can be written, and again if what it says has changed."""
+        control = self._control()
+        if self._is_out and control == self._told:
             return
-        self._is_out = True
-        note = orjson.dumps({"pid": os.getpid(), "host": _host()})
+        self._is_out, self._told = True, control
+        said = {"pid": os.getpid(), "host": _host(), "control": control}
+        note = orjson.dumps({name: value for name, value in said.items() if value is not None})
         # A disk that is full for this is about to say so to the session's own write.
         with contextlib.suppress(OSError):
             OS_FILES.make_folders(self._path.parent)
@@ -70,9 +84,11 @@ def holder_of(codex_home: Path, session_id: SessionId) -> Holder:
     pid, host = note.get("pid"), note.get("host")
     if type(pid) is not int or not isinstance(host, str) or pid <= 0:
         return Holder()
-    if host == _host() and not _is_alive(pid):
+    is_here = host == _host()
+    if is_here and not _is_alive(pid):
         return Holder()
-    return Holder(pid, host)
+    control = note.get("control")
+    return Holder(pid, host, control if is_here and isinstance(control, str) else None)
 
 
 def _host() -> str:

@@ -1,25 +1,30 @@
 """Pages of a session's items, as the file has them: what `session/read` shows.
 
-The whole history, compacted since or not, whoever wrote it. Each page reads the file from
-its start to its end, because damage is reported for all of it; only the page is kept.
+The whole history, compacted since or not, whoever wrote it. A cursor says where in the file
+the next page begins, so a page reads little more than itself: only the first one from the
+end reads the file as far back as the last compaction, to know how many items there are.
 """
 
 from __future__ import annotations
 
-from collections import deque
+import os
 from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
+from codex_rpc.protocol.errors import InvalidParams
 from codex_rpc.protocol.records import Damage, ReadEntry, ReadPage
+from codex_rpc.rollout.blobs import BlobDamaged, BlobFolder
 from codex_rpc.rollout.cursors import check_limit, cursor_of, position_of
-from codex_rpc.rollout.envelopes import item_in
+from codex_rpc.rollout.entries import BEGIN, Entry, Place, backward, end_of, forward
 from codex_rpc.rollout.headers import read_header
-from codex_rpc.rollout.lines import UNFINISHED, Lines, never_cancelled, object_in
-from codex_rpc.rollout.reader import NO_TYPE, reading, why_not
+from codex_rpc.rollout.lines import never_cancelled, object_in, read_at
+from codex_rpc.rollout.reader import reading
 
 Direction = Literal["backward", "forward"]
+
+MAX_PAGE_BYTES = 32 << 20
+"""A page has fewer items than asked for where they would be larger, but never none."""
 
 
 def read_page(
@@ -29,69 +34,100 @@ def read_page(
     limit: int,
     direction: Direction,
     check: Callable[[], None] = never_cancelled,
+    blobs: BlobFolder | None = None,
 ) -> ReadPage:
     """The page that `cursor` points to; without one the last (backward) or first page.
 
-    An index counts the file's items from its start, so it stays what it is while the
-    session grows.
+    An index counts the session's items from its start, so it stays what it is while the
+    session grows; so does a cursor. Damage is told for the lines that the page covers: all
+    pages together tell each damaged line once. In a damaged file the last page may be empty.
+    What is stored beside the file is put back from `blobs`; what cannot be had is damage too,
+    and the item is shown without it.
 
     Raises:
         RolloutNotFound, RolloutCorrupt, RolloutNewer: as for any reading.
-        InvalidParams: the cursor belongs to another kind of page; the limit is too small.
+        InvalidParams: the cursor belongs to another kind of page, or to what the file was
+            before someone changed it; the limit is too small.
     """
     check_limit(limit)
-    bound: int | None = position_of(cursor, direction, int)[0] if cursor is not None else None
-    backward = direction == "backward"
-    damage: list[Damage] = []
-    page: deque[ReadEntry] = deque(maxlen=limit)
-    index = 0
     with reading(path) as fd:
-        for item in _items(fd, path, damage, check):
-            wanted = (
-                bound is None or index < bound
-                if backward
-                else index >= (bound or 0) and len(page) < limit
-            )
-            if wanted:
-                page.append(ReadEntry(index, item))
-            index += 1
-    more = None
-    if page and backward and page[0].index > 0:
-        more = cursor_of(direction, page[0].index)
-    elif page and not backward and page[-1].index + 1 < index:
-        more = cursor_of(direction, page[-1].index + 1)
-    return ReadPage(items=list(page), damage=damage or None, next_cursor=more)
-
-
-def _items(
-    fd: int, path: Path, damage: list[Damage], check: Callable[[], None]
-) -> Iterator[dict[str, Any]]:
-    """The items of an open file; what cannot be used is added to `damage`."""
-    enveloped = read_header(fd, path).enveloped
-    lines = Lines(fd, check)
-    for line_no, line in _numbered(lines):
-        value = object_in(line)
-        if value is None:
-            torn = bool(lines.tail.fragment)
-            if line.strip():
-                damage.append(Damage(line_no, len(line), UNFINISHED if torn else why_not(line)))
-        elif enveloped:
-            item = item_in(value)
-            if item is not None:
-                yield item
-        elif line_no > 1 and not isinstance(value.get("record_type"), str):
-            kind = value.get("type")
-            if isinstance(kind, str) and kind:
-                yield value
+        header = read_header(fd, path)
+        begin = _place_of(fd, cursor, direction)
+        found: Iterator[Entry | Damage]
+        if direction == "backward":
+            end = begin or end_of(fd, header, os.fstat(fd).st_size, check)
+            found = backward(fd, header, end, check)
+        else:
+            found = forward(fd, header, begin or BEGIN, check)
+        page = _Page(blobs)
+        for entry in found:
+            if isinstance(entry, Damage):
+                page.damage.append(entry)
+            elif not page.has_room(entry, limit):
+                # Forward, the next page begins where this entry does; backward, it ends
+                # where the last one that fitted begins.
+                more = page.last if direction == "backward" else entry.place
+                return page.result(direction, more)
             else:
-                damage.append(Damage(line_no, len(line), NO_TYPE))
+                page.add(entry)
+                # Backward it is known whether there are more without finding the next one.
+                if direction == "backward" and page.is_full(limit) and entry.index > 0:
+                    return page.result(direction, entry.place)
+        return page.result(direction, None)
 
 
-def _numbered(lines: Lines) -> Iterator[tuple[int, bytes]]:
-    """Every line with its number, the unfinished one last, when `lines.tail` is known."""
-    numbers = count(1)
-    for batch in lines:
-        for line in batch:
-            yield next(numbers), line
-    if lines.tail.fragment:
-        yield next(numbers), lines.tail.fragment
+class _Page:
+    """A page on its way."""
+
+    def __init__(self, blobs: BlobFolder | None) -> None:
+        self._blobs = blobs
+        self._entries: list[ReadEntry] = []
+        self._byte_count = 0
+        self.damage: list[Damage] = []
+        self.last = BEGIN
+
+    def has_room(self, entry: Entry, limit: int) -> bool:
+        if not self._entries:
+            return True
+        is_small = self._byte_count + entry.byte_count <= MAX_PAGE_BYTES
+        return is_small and not self.is_full(limit)
+
+    def is_full(self, limit: int) -> bool:
+        return len(self._entries) >= limit
+
+    def add(self, entry: Entry) -> None:
+        self._byte_count += entry.byte_count
+        self._entries.append(ReadEntry(entry.index, self._value(entry)))
+        self.last = entry.place
+
+    def _value(self, entry: Entry) -> dict[str, Any]:
+        if not entry.refs or self._blobs is None:
+            return entry.value
+        try:
+            return self._blobs.inline(entry.value, entry.refs)
+        except BlobDamaged as exc:
+            self.damage.append(Damage(entry.line_no, len(entry.line), exc.reason))
+            # It may have been put together in part.
+            return object_in(entry.line) or entry.value
+
+    def result(self, direction: Direction, more: Place | None) -> ReadPage:
+        """The page; `more` is where the next one goes on."""
+        entries, damage = self._entries, self.damage
+        if direction == "backward":
+            entries = entries[::-1]
+            if more is not None:
+                # What lies on the way to an entry that did not fit is the next page's.
+                damage = [entry for entry in damage if entry.line_no >= more.line_no]
+        damage = sorted(damage, key=lambda entry: entry.line_no)
+        cursor = cursor_of(direction, more.offset, more.line_no, more.index) if more else None
+        return ReadPage(items=entries, damage=damage or None, next_cursor=cursor)
+
+
+def _place_of(fd: int, cursor: str | None, direction: Direction) -> Place | None:
+    if cursor is None:
+        return None
+    place = Place(*position_of(cursor, direction, int, int, int))
+    is_in_file = 0 < place.offset <= os.fstat(fd).st_size
+    if not is_in_file or read_at(fd, place.offset - 1, 1) != b"\n" or place.index < 0:
+        raise InvalidParams("cursor", "the nextCursor of a page of the file as it is")
+    return place

@@ -1,7 +1,8 @@
-"""A whole session file as a `SavedSession`: what resume begins with.
+"""A session file as a `SavedSession`: what resume and fork begin with.
 
 Strict on the header, tolerant of every other line: what cannot be used is reported as damage,
-by number and size, never by content. Nothing here writes, and no lock is needed.
+by number and size, never by content. What is before the last compaction is not read. Nothing
+here writes, and no lock is needed.
 """
 
 from __future__ import annotations
@@ -9,31 +10,23 @@ from __future__ import annotations
 import gc
 import os
 import stat
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import orjson
-from attrs import define, field
+from attrs import evolve
 
-from codex_rpc.protocol.converter import structure
 from codex_rpc.protocol.errors import InvalidParams, RolloutCorrupt, RolloutNotFound
 from codex_rpc.protocol.frozen import frozen
-from codex_rpc.protocol.items import Item
-from codex_rpc.protocol.policy import APPROVAL_POLICIES, SandboxPolicy
-from codex_rpc.protocol.records import Damage, SavedContext, SavedSession
+from codex_rpc.protocol.records import SavedSession
+from codex_rpc.rollout.blobs import BlobFolder
 from codex_rpc.rollout.files import open_to_read, reason_of
-from codex_rpc.rollout.headers import FileHeader, string_in
-from codex_rpc.rollout.lines import UNFINISHED, Lines, Tail, never_cancelled, object_in
+from codex_rpc.rollout.headers import FileHeader
+from codex_rpc.rollout.lines import Lines, Tail, never_cancelled
+from codex_rpc.rollout.markers import Marker, markers
 from codex_rpc.rollout.paths import text_of
-
-NOT_JSON = "it is not valid JSON"
-NOT_AN_OBJECT = "it is not a JSON object"
-NO_TYPE = "it is a response item without a type"
-NO_SUMMARY = "it is a compacted record without a summary"
+from codex_rpc.rollout.replay import Replay
 
 
 @contextmanager
@@ -74,160 +67,135 @@ class Loaded:
 
 
 def load(
-    fd: int, path: Path, header: FileHeader, *, check: Callable[[], None] = never_cancelled
+    fd: int,
+    path: Path,
+    header: FileHeader,
+    *,
+    check: Callable[[], None] = never_cancelled,
+    blobs: BlobFolder | None = None,
+    up_to: int | None = None,
 ) -> Loaded:
     """Read an open file, whose header is known, to its end.
 
-    Items are in file order, from the last compaction on, with its summary in front. A torn
-    last line is left out and reported; so is every line that cannot be used, with its
-    number. Record types that are not known are skipped.
+    Items are in file order, from the last compaction on, with its summary in front. With
+    `up_to`, the index in the session of the last item that is wanted, they end with that one
+    and begin with the last compaction before it; context and title are the last of the file
+    all the same, and no response of the model server is told. What is stored beside the file is
+    put back from `blobs`; None: it stays out.
+
+    A torn last line is left out and reported; so is every line that cannot be used, with its
+    number. Record types that are not known are skipped. Another program's file is told as
+    such in `foreign`; what replaces its items after a compaction is among the items, and
+    `items_before` is 0.
+
+    Raises:
+        InvalidParams: there is no item `up_to`.
     """
-    replay = _Replay(has_state=header.format is not None)
-    lines = Lines(fd, check)
-    with _no_gc():
-        # A hundred thousand lines pass here, so the path of an item is written out.
-        items, loads, intern = replay.items, orjson.loads, sys.intern
-        line_no = 0
-        for batch in lines:
-            for line in batch:
-                line_no += 1
-                try:
-                    value = loads(line)
-                except ValueError:
-                    value = None
-                if value.__class__ is not dict:
-                    replay.take(line, None, line_no)
-                    continue
-                kind = value.get("type")
-                if (
-                    kind.__class__ is str
-                    and kind
-                    and kind != "local_shell_call"
-                    and "call_id" not in value
-                    and "record_type" not in value
-                    and line[-1] == _BRACE
-                ):
-                    items.append(Item(line, intern(kind)))
-                elif line_no > 1:
-                    replay.take(line, value, line_no)
-    tail = lines.tail
-    if tail.fragment and line_no > 0:
-        value = object_in(tail.fragment)
-        if value is None:
-            replay.damage.append(Damage(line_no + 1, len(tail.fragment), UNFINISHED))
-        else:
-            replay.take(tail.fragment, value, line_no + 1)
     updated_at = datetime.fromtimestamp(os.fstat(fd).st_mtime, UTC)
-    return Loaded(replay.session(header, path, updated_at), tail)
+    with _no_gc():
+        if header.enveloped:
+            return _load_foreign(fd, path, header, updated_at, check, up_to)
+        lines, replay = _from_last_compaction(fd, header, check, blobs)
+        session = replay.session(path, updated_at)
+        if up_to is not None:
+            session = _cut(fd, session, header, check, blobs, up_to)
+    return Loaded(session, lines.tail)
 
 
-_BRACE = ord("}")
+def _from_last_compaction(
+    fd: int, header: FileHeader, check: Callable[[], None], blobs: BlobFolder | None
+) -> tuple[Lines, Replay]:
+    found = markers(fd, os.fstat(fd).st_size, check)
+    marker = next((marker for marker in found if marker.is_whole), None)
+    lines, replay = _replay(fd, header, check, blobs, marker)
+    if marker is not None and not replay.items_before:
+        # Someone has just cut the file short.
+        lines, replay = _replay(fd, header, check, blobs, None)
+    return lines, replay
 
 
-@define
-class _Replay:
-    """What the lines so far amount to."""
-
-    has_state: bool
-    """In a file that this project did not begin, state says nothing."""
-    items: list[Item] = field(factory=list)
-    damage: list[Damage] = field(factory=list)
-    context: dict[str, Any] = field(factory=dict)
-    previous_response_id: str | None = None
-    seen_item_count: int = 0
-    title: str | None = None
-    running: object = None
-    aborted: bool = False
-    """The submission whose turn has begun and not ended."""
-    used_call_ids: set[str] = field(factory=set)
-
-    def take(self, line: bytes, value: dict[str, Any] | None, line_no: int) -> None:
-        """Use a line, of which `value` is the object; None if it is none."""
-        if value is None:
-            if line.strip():
-                self.damage.append(Damage(line_no, len(line), why_not(line)))
-        elif isinstance(value.get("record_type"), str):
-            self._record(line, value, line_no)
-        else:
-            try:
-                self.items.append(Item.from_line(line.strip(), value))
-            except ValueError:
-                self.damage.append(Damage(line_no, len(line), NO_TYPE))
-
-    def _record(self, line: bytes, value: dict[str, Any], line_no: int) -> None:
-        match value["record_type"]:
-            case "state" if self.has_state:
-                self.previous_response_id = string_in(value, "previous_response_id")
-                self.seen_item_count = len(self.items) if self.previous_response_id else 0
-            case "context":
-                self.context = value
-            case "turn":
-                if value.get("status") == "started":
-                    self.running = value.get("submission_id") or ""
-                elif (value.get("submission_id") or "") == self.running:
-                    self.running = None
-                self.aborted = value.get("status") == "aborted"
-            case "title":
-                self.title = string_in(value, "title") or self.title
-            case "compacted":
-                summary = value.get("summary")
-                if isinstance(summary, str):
-                    self._compact(summary)
-                else:
-                    self.damage.append(Damage(line_no, len(line), NO_SUMMARY))
-
-    def _compact(self, summary: str) -> None:
-        """The summary stands for everything before it, and the damage before it is past.
-
-        It is an assistant's message: the model wrote it, and is to take it for its own.
-        """
-        self.used_call_ids.update(item.call_id for item in self.items if item.call_id)
-        content = [{"type": "output_text", "text": summary}]
-        message = {"type": "message", "role": "assistant", "content": content}
-        self.items[:] = [Item.from_value(message)]
-        self.damage.clear()
-        self.previous_response_id = None
-        self.seen_item_count = 0
-
-    def session(self, header: FileHeader, path: Path, updated_at: datetime) -> SavedSession:
-        return SavedSession(
-            session_id=header.session_id,
-            path=path,
-            context=_saved_context(self.context, header),
-            items=self.items,
-            previous_response_id=self.previous_response_id,
-            seen_item_count=self.seen_item_count,
-            updated_at=updated_at,
-            title=self.title,
-            interrupted=self.running is not None or self.aborted,
-            damage=tuple(self.damage),
-            used_call_ids=frozenset(self.used_call_ids),
-        )
-
-
-def why_not(line: bytes) -> str:
-    """Why a line is no JSON object."""
-    try:
-        orjson.loads(line)
-    except ValueError:
-        return NOT_JSON
-    return NOT_AN_OBJECT
-
-
-def _saved_context(value: dict[str, Any], header: FileHeader) -> SavedContext:
-    """Each member by itself: one that is not valid does not take the others with it."""
-    approval = value.get("approval_policy")
-    try:
-        sandbox = structure(value.get("sandbox_policy"), SandboxPolicy)
-    except InvalidParams:
-        sandbox = None
-    return SavedContext(
-        cwd=string_in(value, "cwd") or header.cwd,
-        model=string_in(value, "model"),
-        model_provider=string_in(value, "model_provider"),
-        approval_policy=approval if approval in APPROVAL_POLICIES else None,
-        sandbox_policy=sandbox,
+def _replay(
+    fd: int,
+    header: FileHeader,
+    check: Callable[[], None],
+    blobs: BlobFolder | None,
+    first: Marker | None,
+    end: Marker | None = None,
+) -> tuple[Lines, Replay]:
+    """What the lines from one marker to another amount to; None: the start, the end."""
+    lines = Lines(
+        fd,
+        check,
+        start=first.offset if first else 0,
+        line_count=first.line_no - 1 if first else 0,
+        end=end.offset if end else None,
     )
+    replay = Replay(header, blobs)
+    replay.take_all(lines)
+    return lines, replay
+
+
+def _cut(
+    fd: int,
+    session: SavedSession,
+    header: FileHeader,
+    check: Callable[[], None],
+    blobs: BlobFolder | None,
+    up_to: int,
+) -> SavedSession:
+    """`session` as it was when the item `up_to` was its last."""
+    before, items, damage = session.items_before, session.items, session.damage
+    suffix = session.call_id_suffix
+    count = up_to + 1 - before + (before > 0)
+    if up_to < before:
+        # Items are counted back from the compaction after them, as pages do it.
+        first: Marker | None = None
+        end: Marker | None = None
+        for marker in markers(fd, os.fstat(fd).st_size, check):
+            if marker.replaces <= up_to:
+                first = marker
+                break
+            end = marker
+        _, replay = _replay(fd, header, check, blobs, first, end)
+        older = replay.session(session.path, session.updated_at)
+        before, items, damage = older.items_before, older.items, older.damage
+        suffix = older.call_id_suffix
+        replaced = end.replaces if end else len(items)
+        count = len(items) - (replaced - 1 - up_to)
+    if up_to < 0 or not (before > 0) < count <= len(items):
+        raise _no_item(up_to)
+    return evolve(
+        session,
+        items=items[:count],
+        items_before=before,
+        damage=damage,
+        call_id_suffix=suffix,
+        previous_response_id=None,
+        seen_item_count=0,
+    )
+
+
+def _load_foreign(
+    fd: int,
+    path: Path,
+    header: FileHeader,
+    updated_at: datetime,
+    check: Callable[[], None],
+    up_to: int | None,
+) -> Loaded:
+    # Whoever resumes a session of this program does not wait for what reads others.
+    from codex_rpc.rollout.foreign import ForeignReplay
+
+    lines = Lines(fd, check)
+    replay = ForeignReplay(header, up_to)
+    replay.take_all(lines)
+    if up_to is not None and not 0 <= up_to < replay.item_count:
+        raise _no_item(up_to)
+    return Loaded(replay.session(path, updated_at, lines.tail.size), lines.tail)
+
+
+def _no_item(index: int) -> InvalidParams:
+    return InvalidParams("upTo", "the index of an item of the session", f"there is no item {index}")
 
 
 @contextmanager

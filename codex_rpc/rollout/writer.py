@@ -13,12 +13,16 @@ import anyio
 from anyio import CapacityLimiter, to_thread
 
 from codex_rpc.protocol.errors import RolloutWriteFailed
+from codex_rpc.protocol.events import TakenOverBy
+from codex_rpc.protocol.items import Item
 from codex_rpc.protocol.records import Record
 from codex_rpc.rollout.append_file import AppendFile
-from codex_rpc.rollout.encoding import record_line
+from codex_rpc.rollout.blobs import BlobFolder
+from codex_rpc.rollout.encoding import blobs_line, record_line
 from codex_rpc.rollout.files import reason_of
 from codex_rpc.rollout.live import LiveNote
 from codex_rpc.rollout.paths import text_of
+from codex_rpc.rollout.takeover import Takeover
 
 
 class RolloutLog:
@@ -29,12 +33,22 @@ class RolloutLog:
     queued, its records, and returns or raises only then.
     """
 
-    def __init__(self, file: AppendFile, *, note: LiveNote, on_closed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        file: AppendFile,
+        *,
+        blobs: BlobFolder,
+        note: LiveNote,
+        takeover: Takeover,
+        on_closed: Callable[[], None],
+    ) -> None:
         self._file = file
+        self._blobs = blobs
         self._note = note
+        self._takeover = takeover
         self._on_closed = on_closed
-        self._incoming: list[bytes] = []
-        """Lines of appends that wait for the one before."""
+        self._incoming: list[Record] = []
+        """What appends brought that wait for the one before."""
         self._turn = anyio.Lock()
         # A thread of its own, so that a slow disk takes none from anyone else.
         self._thread = CapacityLimiter(1)
@@ -61,13 +75,13 @@ class RolloutLog:
             RolloutWriteFailed: what is not written is queued in order and goes first next time.
         """
         self._refuse_if_closed()
-        self._incoming += [record_line(record) for record in records]
+        self._incoming += records
         with anyio.CancelScope(shield=True):
             async with self._turn:
                 self._refuse_if_closed()
-                lines, self._incoming = self._incoming, []
-                if lines or self._unsaved:
-                    await self._run(lambda: self._write(lines))
+                taken, self._incoming = self._incoming, []
+                if taken or self._unsaved:
+                    await self._run(lambda: self._write(taken))
 
     async def flush(self) -> None:
         """Try again to write what is queued, and to sync what could not be synced.
@@ -88,6 +102,10 @@ class RolloutLog:
             async with self._turn:
                 self._refuse_if_closed()
                 await self._run(self._file.sync)
+
+    async def wanted(self) -> TakenOverBy:
+        """Wait until another process of the same user asks to take the session over."""
+        return await self._takeover.wanted()
 
     async def close(self, *, discard: bool = False) -> None:
         """Flush, sync, unlock, close. Idempotent.
@@ -126,8 +144,13 @@ class RolloutLog:
         finally:
             self._unsaved = self._file.unsaved
 
-    def _write(self, lines: Sequence[bytes]) -> None:
+    def _write(self, records: Sequence[Record]) -> None:
         self._note.announce()
+        line_no = self._file.next_line_no
+        lines = []
+        for record in records:
+            lines.append(encoded(record, self._blobs, line_no))
+            line_no += lines[-1].count(b"\n")
         self._file.write(lines)
 
     def _finish(self) -> None:
@@ -137,3 +160,20 @@ class RolloutLog:
     def _release(self) -> None:
         self._note.withdraw()
         self._file.close()
+
+
+def encoded(record: Record, blobs: BlobFolder, line_no: int) -> bytes:
+    """A record's lines: one, or two where something of an item was stored apart.
+
+    Blocks on files. What cannot be stored apart stays in the item: the file is the truth, and
+    whether it can be written is about to be seen.
+    """
+    if isinstance(record, Item):
+        try:
+            stored = blobs.stored(record)
+        except OSError:
+            stored = None
+        if stored is not None:
+            refs, rest = stored
+            return blobs_line(refs) + rest + b"\n"
+    return record_line(record, line_no)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import socket
 from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,10 @@ from anyio import fail_after
 from support.rollout_files import Gate, opened, write_session
 
 from codex_rpc.protocol.errors import InvalidParams
+from codex_rpc.protocol.ids import SessionId
 from codex_rpc.protocol.records import SessionPage, SessionQuery, SessionSummary
 from codex_rpc.rollout.catalog import list_sessions
+from codex_rpc.rollout.paths import live_path
 from codex_rpc.rollout.store import RolloutStore
 
 
@@ -153,9 +157,65 @@ def test_files_at_any_depth_are_listed_but_linked_folders_are_not_entered(
 def test_archived_sessions_are_another_list(home: Path) -> None:
     add(home, 1)
     add(home, 2, folder="archived_sessions")
-    assert numbers(listed(home)) == [1]
-    row = only(listed(home, archived=True))
-    assert (row.session_id, row.archived) == (uuid(2), True)
+    page = listed(home)
+    assert (numbers(page), page.filtered_out) == ([1], {"archived": 1})
+    page = listed(home, archived=True)
+    assert (numbers(page), page.filtered_out) == ([2], {"archived": 1})
+    assert only(page).archived
+
+
+def note(home: Path, number: int, pid: int, host: str) -> None:
+    """What a process says that holds a session."""
+    path = live_path(home, SessionId(uuid(number)))
+    path.parent.mkdir(exist_ok=True, parents=True)
+    path.write_text(json.dumps({"pid": pid, "host": host}))
+
+
+def test_what_another_process_holds_is_live_and_not_interrupted(home: Path) -> None:
+    running = {"record_type": "turn", "submission_id": "1", "status": "started"}
+    for number in (1, 2, 3):
+        add(home, number, says("hi"), running)
+    note(home, 1, os.getpid(), socket.gethostname())
+    note(home, 2, 2**22 + 1, socket.gethostname())
+    note(home, 3, 1, "another-host")
+    rows = {int(row.session_id[-1]): (row.live, row.status) for row in listed(home).sessions}
+    assert rows == {1: (True, "clean"), 2: (False, "interrupted"), 3: (True, "clean")}
+
+
+def test_one_session_can_be_asked_for_whatever_its_file_is_called(home: Path) -> None:
+    add(home, 1)
+    add(home, 2)
+    write_session(home / "sessions/x.jsonl", id=uuid(3))
+    assert numbers(listed(home, session_id=uuid(2))) == [2]
+    assert numbers(listed(home, session_id=uuid(3))) == [3]
+    assert numbers(listed(home, session_id=uuid(4))) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"id":"m1","type":"message","role":"user","content":"hi"}',
+        b'{"type": "message", "role": "user", "content": "hi"}',
+        b'{ "role":"user", "content":"hi", "type":"message" }',
+    ],
+)
+def test_items_count_however_their_lines_begin(home: Path, line: bytes) -> None:
+    add(home, 1, line + b"\n", line + b"\n", b'{"role": "user"}\n', b"\n", b"[1]\n", line)
+    row = only(listed(home))
+    assert (row.item_count, row.title) == (3, "hi")
+
+
+def test_progress_is_told_for_every_file_that_is_looked_at(home: Path) -> None:
+    for number in range(1, 4):
+        add(home, number)
+    told: list[tuple[int, int]] = []
+    list_sessions(
+        home,
+        SessionQuery(query="x"),
+        live=frozenset(),
+        on_progress=lambda done, total: told.append((done, total)),
+    )
+    assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
 
 
 def test_a_name_that_is_no_utf8_does_not_break_the_list(home: Path) -> None:

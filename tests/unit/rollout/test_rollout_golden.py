@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.rollout_files import by_path, context, header, turn, user
+from support.rollout_files import by_path, context, header, load_path, turn, user
 
-from codex_rpc.protocol.errors import RolloutCorrupt
 from codex_rpc.protocol.items import Item
-from codex_rpc.protocol.records import SavedContext, SessionQuery, StateRecord, TitleRecord
+from codex_rpc.protocol.records import Origin, SavedContext, SessionQuery, StateRecord, TitleRecord
 from codex_rpc.rollout.store import RolloutStore
 
 FOLDER = Path(__file__).parents[2] / "golden" / "rollouts"
@@ -40,6 +39,7 @@ ENVELOPED = {
     "codex-0.137-plain": ["hi there", "Hello, world!", "again", "second", "third", "third reply"],
     "codex-0.137-allow_once": ["run", "end"],
     "codex-0.169-resume": ["first", "one", "second", "two"],
+    "codex-0.169-tools": ["run", "done"],
 }
 
 
@@ -101,12 +101,13 @@ async def test_a_file_of_the_codex_cli_opens_with_exactly_its_items(
 
 
 @pytest.mark.parametrize("name", ENVELOPED)
-async def test_a_file_in_todays_format_is_read_and_listed_but_not_continued(
+async def test_a_file_in_todays_format_is_read_and_listed_and_never_altered(
     store: RolloutStore, tmp_path: Path, name: str
 ) -> None:
     path = tmp_path / "home/sessions/2026/11/22/rollout-x.jsonl"
     path.parent.mkdir(parents=True)
     shutil.copyfile(FOLDER / f"{name}.jsonl", path)
+    before = path.read_bytes()
     page = await store.read(by_path(path), cursor=None, limit=99, direction="backward")
     messages = [entry.item for entry in page.items if entry.item["type"] == "message"]
     said = [message["content"][0]["text"] for message in messages]
@@ -117,8 +118,27 @@ async def test_a_file_in_todays_format_is_read_and_listed_but_not_continued(
     assert row.preview == said[0]
     assert row.item_count == len(page.items)
     assert row.model
-    with pytest.raises(RolloutCorrupt):
-        await store.open(by_path(path), fsync="turn")
+    session, log = await store.open(by_path(path), fsync="turn")
+    assert log is None
+    assert session.foreign == Origin(id=session.session_id, path=str(path), size=len(before))
+    assert [item.value() for item in session.items] == [entry.item for entry in page.items]
+    assert (session.damage, session.interrupted) == ((), False)
+    assert (session.context.cwd, session.context.model) == ("{CWD}", row.model)
+    assert session.context.model_provider == "fake"
+    assert session.context.approval_policy in ("on-request", "untrusted", "never")
+    assert session.context.sandbox_policy is not None
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["codex-0.137-allow_once", "codex-0.169-tools"])
+def test_calls_of_todays_format_come_with_their_outputs(name: str) -> None:
+    items = load_path(FOLDER / f"{name}.jsonl").session.items
+    calls = [item.call_id for item in items if item.is_call]
+    assert len(calls) > 2
+    assert calls == [item.call_id for item in items if item.is_output]
+    assert {"function_call", "custom_tool_call"} <= {item.kind for item in items}
+    # What its writer keeps to itself is in none of its own requests either.
+    assert not any(b'"internal_chat' in item.raw for item in items)
 
 
 async def test_a_file_of_ours_reads_upstream_as_its_items(store: RolloutStore) -> None:

@@ -12,7 +12,7 @@ import pytest
 from support.rollout_files import load_path, texts, user, write_session
 
 from codex_rpc.protocol.policy import SandboxPolicy
-from codex_rpc.protocol.records import Damage, SavedContext
+from codex_rpc.protocol.records import Damage, Origin, SavedContext
 from codex_rpc.rollout.headers import read_header
 from codex_rpc.rollout.lines import CHUNK_BYTES
 from codex_rpc.rollout.reader import load, reading
@@ -239,7 +239,8 @@ class TestCompaction:
         }
         assert [item.kind for item in session.items] == ["message", "message", "function_call"]
         assert (session.previous_response_id, session.seen_item_count) == (None, 0)
-        assert session.used_call_ids == {"c1"}
+        assert session.items_before == 2
+        assert session.call_id_suffix.startswith("-c6-")
         assert session.damage == ()
 
     def test_what_is_written_after_it_counts_from_there(self, path: Path) -> None:
@@ -247,7 +248,7 @@ class TestCompaction:
             path,
             says("one"),
             says("two"),
-            {"record_type": "compacted", "summary": "s"},
+            {"record_type": "compacted", "summary": "s", "replaces": 2},
             {"record_type": "state", "previous_response_id": "resp_2"},
             b"garbage\n",
         )
@@ -255,10 +256,45 @@ class TestCompaction:
         assert (session.previous_response_id, session.seen_item_count) == ("resp_2", 1)
         assert [damage.line_no for damage in session.damage] == [6]
 
-    def test_without_a_summary_it_is_damage(self, path: Path) -> None:
-        session = load_path(write_session(path, says("one"), {"record_type": "compacted"})).session
-        assert texts(session.items) == ["one"]
-        assert session.damage[0].line_no == 3
+    @pytest.mark.parametrize(
+        "members",
+        [
+            {},
+            {"summary": "s"},
+            {"summary": "s", "replaces": "1"},
+            {"summary": "s", "replaces": True},
+            {"summary": "s", "replaces": 0},
+            {"summary": "s", "replaces": -1},
+            {"summary": "s", "replaces": 2},
+            {"summary": None, "replaces": 1},
+            {"replaces": 1},
+        ],
+    )
+    def test_one_that_does_not_say_what_it_replaces_by_what_is_damage(
+        self, path: Path, members: dict[str, Any]
+    ) -> None:
+        write_session(path, says("one"), {"record_type": "compacted", **members})
+        session = load_path(path).session
+        assert (texts(session.items), session.items_before) == (["one"], 0)
+        assert [damage.line_no for damage in session.damage] == [3]
+
+    def test_without_one_call_ids_need_no_suffix(self, path: Path) -> None:
+        session = load_path(write_session(path, call("c1"))).session
+        assert (session.items_before, session.call_id_suffix) == (0, "")
+
+
+class TestOrigin:
+    def test_the_header_says_where_a_fork_came_from(self, path: Path) -> None:
+        origin = {"id": "x", "path": "/y", "size": 7, "item": 2, "unknown": 1}
+        write_session(path, format=1, forked_from=origin)
+        assert load_path(path).session.forked_from == Origin(id="x", path="/y", size=7, item=2)
+
+    @pytest.mark.parametrize(
+        "value", [None, 7, {}, {"id": "x"}, {"path": "/y"}, {"id": "", "path": "/y"}]
+    )
+    def test_what_is_not_told_as_it_should_be_is_not_known(self, path: Path, value: Any) -> None:
+        write_session(path, format=1, forked_from=value)
+        assert load_path(path).session.forked_from is None
 
 
 def test_title_and_time_of_the_last_change_are_told(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import stat
@@ -36,8 +37,16 @@ from codex_rpc.protocol.errors import (
     RolloutNotFound,
     RolloutWriteFailed,
 )
-from codex_rpc.protocol.records import SessionRef
+from codex_rpc.protocol.records import (
+    CompactedRecord,
+    Origin,
+    SavedSession,
+    SessionRef,
+    TitleRecord,
+)
+from codex_rpc.rollout.files import OS_FILES
 from codex_rpc.rollout.store import RolloutStore
+from codex_rpc.rollout.writer import RolloutLog
 
 OTHER_ID = "11111111-2222-4333-8444-555555555555"
 FOREIGN_LINE = {
@@ -134,10 +143,16 @@ class TestCreate:
         await log.close()
 
     async def test_where_a_session_was_forked_from_is_kept(self, store: RolloutStore) -> None:
-        origin = {"id": OTHER_ID, "path": "/x.jsonl", "item": 3}
-        log = await store.create(header(Path("/w"), forked_from=origin), [], fsync="turn")
-        assert lines_of(log.path)[0]["forked_from"] == origin
-        await log.close()
+        for origin, told in (
+            (Origin(id=OTHER_ID, path="/x.jsonl", item=3), {"item": 3}),
+            (Origin(id=OTHER_ID, path="/x.jsonl", size=70), {"size": 70}),
+        ):
+            log = await store.create(header(Path("/w"), forked_from=origin), [], fsync="turn")
+            expected = {"id": OTHER_ID, "path": "/x.jsonl", **told}
+            assert lines_of(log.path)[0]["forked_from"] == expected
+            await log.close()
+            assert (await store.load(by_path(log.path))).forked_from == origin
+            log.path.unlink()
 
     async def test_the_header_tells_the_repository(
         self, store: RolloutStore, tmp_path: Path
@@ -488,6 +503,177 @@ class TestWhatCannotBeOpened:
         write_session(path, ITEM, format=2, cwd="/w")
         await self.refuses(store, path, RolloutNewer, "upgrade")
 
-    async def test_todays_format_of_the_codex_cli(self, store: RolloutStore, path: Path) -> None:
-        write_session(path, **FOREIGN_LINE)
-        await self.refuses(store, path, RolloutCorrupt, "listed and read")
+
+class TestAnotherProgramsFile:
+    """Today's Codex CLI's: read, never written; continued in files of ours."""
+
+    @pytest.fixture
+    def path(self, home: Path) -> Path:
+        path = home / f"sessions/2026/11/22/rollout-2026-11-22T16-45-23-{OTHER_ID}.jsonl"
+        write_session(path, self.line("hi"), self.line("there"), **FOREIGN_LINE)
+        os.utime(path, (1_000, 1_000))
+        return path
+
+    @staticmethod
+    def line(text: str) -> dict[str, object]:
+        payload = {**ITEM, "content": [{"type": "input_text", "text": text}]}
+        return {**FOREIGN_LINE, "type": "response_item", "payload": payload}
+
+    @staticmethod
+    def seen(path: Path) -> tuple[str, int, int]:
+        stat = path.stat()
+        return hashlib.sha256(path.read_bytes()).hexdigest(), stat.st_mtime_ns, stat.st_ino
+
+    @staticmethod
+    async def opened(store: RolloutStore) -> tuple[SavedSession, RolloutLog | None]:
+        return await store.open(SessionRef(session_id=OTHER_ID), fsync="turn")
+
+    async def continued(
+        self, store: RolloutStore, number: int, text: str, origin: Origin | None = None
+    ) -> RolloutLog:
+        """A file of ours that goes on with the session as it is now, or with `origin`."""
+        if origin is None:
+            saved, _ = await self.opened(store)
+            assert saved.foreign is not None
+            origin = saved.foreign
+        head = header(
+            Path("/w"),
+            f"00000000-0000-4000-8000-{number:012}",
+            forked_from=origin,
+            timestamp=datetime(2026, 11, 23, number, tzinfo=UTC),
+        )
+        return await store.create(head, [user("hi"), user("there"), user(text)], fsync="turn")
+
+    async def test_it_is_told_whole_and_neither_held_nor_altered(
+        self, store: RolloutStore, files: FaultyFiles, path: Path
+    ) -> None:
+        before = self.seen(path)
+        files.calls.clear()
+        saved, log = await self.opened(store)
+        assert log is None
+        assert texts(saved.items) == ["hi", "there"]
+        assert saved.foreign == Origin(id=OTHER_ID, path=str(path), size=path.stat().st_size)
+        assert files.calls == []
+        assert self.seen(path) == before
+        fd = os.open(path, os.O_RDONLY)
+        assert OS_FILES.lock(fd)
+        os.close(fd)
+
+    async def test_its_continuation_is_opened_in_its_place(
+        self, store: RolloutStore, path: Path
+    ) -> None:
+        before = self.seen(path)
+        log = await self.continued(store, 1, "and on")
+        await log.close()
+        for ref in (SessionRef(session_id=OTHER_ID), by_path(path)):
+            saved, again = await store.open(ref, fsync="turn")
+            assert again is not None
+            assert (saved.path, saved.foreign) == (log.path, None)
+            assert saved.session_id == "00000000-0000-4000-8000-000000000001"
+            assert saved.forked_from == Origin(
+                id=OTHER_ID, path=str(path), size=path.stat().st_size
+            )
+            assert texts(saved.items)[:3] == ["hi", "there", "and on"]
+            await again.append([user("more")])
+            await again.close()
+        assert self.seen(path) == before
+
+    async def test_of_several_the_one_that_was_last_used(
+        self, store: RolloutStore, path: Path
+    ) -> None:
+        saved, _ = await self.opened(store)
+        for number, mtime in ((1, 2_000), (2, 4_000), (3, 3_000)):
+            log = await self.continued(store, number, str(number), saved.foreign)
+            await log.close()
+            os.utime(log.path, (mtime, mtime))
+        saved, log = await self.opened(store)
+        assert texts(saved.items)[-1] == "2"
+        await log.close()
+
+    async def test_not_after_it_has_grown(self, store: RolloutStore, path: Path) -> None:
+        log = await self.continued(store, 1, "and on")
+        await log.close()
+        with path.open("ab") as file:
+            file.write(b'{"type":"event_msg","payload":{}}\n')
+        saved, log = await self.opened(store)
+        assert log is None
+        assert saved.foreign is not None
+        assert saved.foreign.size == path.stat().st_size
+
+    async def test_a_fork_is_no_continuation(self, store: RolloutStore, path: Path) -> None:
+        size = path.stat().st_size
+        for number, origin in enumerate(
+            (
+                Origin(id=OTHER_ID, path=str(path)),
+                Origin(id=OTHER_ID, path=str(path), item=1),
+                Origin(id=SESSION_ID, path=str(path), size=size),
+            )
+        ):
+            log = await self.continued(store, number, "forked", origin)
+            await log.close()
+        assert (await self.opened(store))[1] is None
+
+    async def test_a_continuation_that_is_open_is_in_use(
+        self, store: RolloutStore, home: Path, path: Path
+    ) -> None:
+        log = await self.continued(store, 1, "and on")
+        for other in (store, RolloutStore(home, version="")):
+            with pytest.raises(RolloutInUse) as caught:
+                await self.opened(other)
+            assert caught.value.data["sessionId"] == "00000000-0000-4000-8000-000000000001"
+            assert caught.value.data["pid"] == os.getpid()
+        await log.close()
+
+    async def test_files_that_cannot_be_read_are_no_continuations(
+        self, store: RolloutStore, home: Path, path: Path
+    ) -> None:
+        head = b'{"forked_from":'
+        (home / "sessions/broken.jsonl").write_bytes(head)
+        (home / "sessions/nowhere.jsonl").symlink_to(home / "nowhere")
+        os.mkfifo(home / "sessions/pipe.jsonl")
+        with fail_after(5):
+            assert (await self.opened(store))[1] is None
+
+    async def test_an_archived_one_is_loaded_but_not_opened(
+        self, store: RolloutStore, path: Path
+    ) -> None:
+        await store.archive(OTHER_ID)
+        with pytest.raises(RolloutNotFound):
+            await self.opened(store)
+        saved = await store.load(SessionRef(session_id=OTHER_ID), up_to=0)
+        assert texts(saved.items) == ["hi"]
+        assert saved.foreign is not None
+
+
+class TestLoad:
+    async def test_it_holds_nothing_and_writes_nothing(
+        self, store: RolloutStore, files: FaultyFiles, home: Path
+    ) -> None:
+        path = in_folder(home / "sessions", 1, ITEM, b'{"torn', mtime=1_000)
+        before = path.read_bytes()
+        _, log = await store.open(by_path(path), fsync="turn")
+        files.calls.clear()
+        saved = await store.load(by_path(path))
+        assert [item.value() for item in saved.items] == [ITEM]
+        assert files.calls == []
+        assert path.read_bytes() == before
+        await log.close()
+
+    async def test_up_to_is_an_index_of_the_session_whatever_was_compacted(
+        self, store: RolloutStore
+    ) -> None:
+        log = await store.create(header(Path("/w")), [context()], fsync="turn")
+        await log.append([user(str(number)) for number in range(4)])
+        await log.append([CompactedRecord("in short", 4), context(), TitleRecord("t")])
+        await log.append([user("4"), user("5")])
+        ref = SessionRef(session_id=SESSION_ID)
+        whole = await store.load(ref)
+        assert (whole.items_before, texts(whole.items)) == (4, ["in short", "4", "5"])
+        for up_to, expected in ((0, ["0"]), (3, ["0", "1", "2", "3"]), (4, ["in short", "4"])):
+            saved = await store.load(ref, up_to=up_to)
+            assert texts(saved.items) == expected
+            assert saved.title == "t"
+        for up_to in (-1, 6):
+            with pytest.raises(InvalidParams):
+                await store.load(ref, up_to=up_to)
+        await log.close()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import anyio
+import orjson
 import pytest
 from anyio import fail_after
 from support.rollout_files import (
@@ -26,7 +27,7 @@ from support.rollout_files import (
 
 from codex_rpc.protocol.errors import RolloutInUse, RolloutWriteFailed
 from codex_rpc.protocol.items import Item
-from codex_rpc.protocol.records import StateRecord, TitleRecord
+from codex_rpc.protocol.records import CompactedRecord, StateRecord, TitleRecord
 from codex_rpc.rollout.store import RolloutStore
 from codex_rpc.rollout.writer import RolloutLog
 
@@ -472,3 +473,82 @@ async def test_a_repair_that_failed_is_tried_again_with_the_records(
     assert lines[2].startswith(b'{"record_type":"damaged","line":2,"bytes":13,')
     assert lines[3:] == [user("one").raw, user("two").raw, b""]
     assert texts(saved.items) == []
+
+
+def large(text: str) -> Item:
+    """An item whose output is stored beside the file."""
+    value = {"type": "function_call_output", "call_id": "c", "output": text * 300_000}
+    return Item.from_value(value)
+
+
+def marked(path: Path) -> list[tuple[int, int]]:
+    """Where the compactions are, and where they say that they are; every line has its end."""
+    lines = path.read_bytes().split(b"\n")[:-1]
+    return [
+        (line_no, orjson.loads(line)["line"])
+        for line_no, line in enumerate(lines, start=1)
+        if line.startswith(b'{"record_type":"compacted"')
+    ]
+
+
+async def test_a_compaction_is_written_with_what_is_needed_to_go_on(
+    log: RolloutLog, files: FaultyFiles
+) -> None:
+    await log.append([user("one"), user("two")])
+    files.written.clear()
+    await log.append([CompactedRecord("in short", 2), context(), StateRecord(None)])
+    assert len(files.written) == 1
+    assert files.written[0].startswith(
+        b'{"record_type":"compacted","summary":"in short","replaces":2,"line":4}\n'
+        b'{"record_type":"context",'
+    )
+
+
+async def test_a_compaction_says_its_line_also_behind_blobs(log: RolloutLog) -> None:
+    compaction = [CompactedRecord("s", 1), context()]
+    await log.append([large("a"), *compaction, large("b"), large("c")])
+    await log.append([large("d"), *compaction])
+    assert marked(log.path) == [(4, 4), (12, 12)]
+
+
+async def test_a_session_can_begin_with_a_compaction(store: RolloutStore) -> None:
+    first = [context(), large("a"), user("one"), CompactedRecord("s", 2), context()]
+    log = await store.create(header(Path("/w")), first, fsync="turn")
+    assert marked(log.path) == [(6, 6)]
+    await log.close()
+
+
+@pytest.mark.parametrize("tail", [b"", b'{"torn', user("whole").raw])
+@pytest.mark.parametrize("failures", [[], [0], [0, 0], [1], [40], [1, 1], [150, 30]])
+async def test_a_compaction_says_its_line_whatever_came_before(
+    tmp_path: Path, store: RolloutStore, files: FaultyFiles, tail: bytes, failures: list[int]
+) -> None:
+    path = write_session(tmp_path / "x.jsonl", user("one").value(), tail)
+    _, log = await store.open(by_path(path), fsync="turn")
+    assert log is not None
+    for taken in failures:
+        files.next("write", *([taken] if taken else []), full_disk())
+        with pytest.raises(RolloutWriteFailed):
+            await log.append([user("queued"), CompactedRecord("s", 1), context()])
+    await log.append([CompactedRecord("s", 1), context()])
+    await log.close()
+    said_and_real = marked(path)
+    assert len(said_and_real) == len(failures) + 1
+    assert all(real == told for real, told in said_and_real)
+
+
+async def test_whoever_resumes_goes_on_from_the_compaction(
+    store: RolloutStore, log: RolloutLog
+) -> None:
+    await log.append([user("one"), user("two")])
+    await log.append([CompactedRecord("in short", 2), context(), TitleRecord("t")])
+    await log.append([user("three")])
+    await log.close()
+    saved, again = await store.open(by_path(log.path), fsync="turn")
+    assert again is not None
+    assert texts(saved.items) == ["in short", "three"]
+    assert (saved.items_before, saved.title) == (2, "t")
+    assert saved.call_id_suffix
+    await again.append([CompactedRecord("shorter", 3), context()])
+    assert marked(log.path) == [(4, 4), (8, 8)]
+    await again.close()

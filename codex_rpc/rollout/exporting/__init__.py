@@ -1,0 +1,1 @@
+"""Session files as documents for people, and for programs of other people."""
