@@ -7,6 +7,7 @@ process was started with.
 from __future__ import annotations
 
 import os
+import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from codex_rpc.config.providers import BUILTIN_PROVIDERS
 from codex_rpc.config.settings import Config
 from codex_rpc.core.ports import MessageHistory, ModelClient, Notifier, ToolBox
 from codex_rpc.core.services import Services
-from codex_rpc.model.instructions import BASE_INSTRUCTIONS
+from codex_rpc.model.instructions import BASE_INSTRUCTIONS, COMPACTION_INSTRUCTIONS
 from codex_rpc.model.registry import make_model
 from codex_rpc.protocol.errors import ConfigError
 from codex_rpc.protocol.frozen import frozen
@@ -94,6 +95,14 @@ class Backends:
         return NotifyProgram(environ=self.environ, policy=config.shell_environment)
 
 
+def _has_trash(environ: Mapping[str, str]) -> bool:
+    """Whether what is deleted can be had back: on Linux, if a desktop has made a trash."""
+    if sys.platform != "linux":
+        return True
+    home = environ.get("XDG_DATA_HOME") or str(Path(environ.get("HOME") or "/") / ".local/share")
+    return (Path(home) / "Trash").is_dir()
+
+
 def compose(overrides: Sequence[str]) -> Services:
     """Everything that core needs, for the `-c key=value` texts in `overrides`.
 
@@ -104,12 +113,13 @@ def compose(overrides: Sequence[str]) -> Services:
     codex_home = resolve_codex_home(environ)
     configurator = Configurator(codex_home, environ, [parse_override(text) for text in overrides])
     return Services(
-        store=RolloutStore(codex_home, version=__version__),
+        store=RolloutStore(codex_home, version=__version__, has_trash=_has_trash(environ)),
         configure=configurator,
         backends=Backends(codex_home, environ),
         clock=SystemClock(),
         new_session_id=lambda: SessionId(str(uuid.uuid4())),
         base_instructions=BASE_INSTRUCTIONS,
+        compaction_instructions=COMPACTION_INSTRUCTIONS,
         version=__version__,
         providers=configurator.providers,
     )

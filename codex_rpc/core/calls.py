@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from typing import Literal
 
 from attrs import evolve, field
 
+from codex_rpc.core.redaction import RedactedStream
 from codex_rpc.core.surroundings import Surroundings
-from codex_rpc.protocol.events import ApprovalRequest, EventMsg
+from codex_rpc.protocol.events import ApprovalRequest, EventMsg, ExecCommandOutputDelta
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import CallId, SubmissionId
 from codex_rpc.protocol.items import Item
@@ -27,10 +29,25 @@ class CallHost:
     call: Item
     questions: list[str] = field(factory=list)
     """The ids under which something was asked for this call."""
+    streams: dict[Literal["stdout", "stderr"], RedactedStream] = field(factory=dict)
+    """The command's output on its way to the client, by stream."""
 
     async def announce(self, msg: EventMsg) -> None:
         """Announce a begin, or progress."""
+        if isinstance(msg, ExecCommandOutputDelta):
+            stream = self.streams.setdefault(msg.stream, self.env.redactor.stream())
+            chunk = stream.feed(msg.chunk)
+            if not chunk:
+                return
+            msg = evolve(msg, chunk=chunk)
         await self.env.announce(self.turn_id, msg)
+
+    def finish(self) -> None:
+        """Announce the output that was held back, now that nothing follows."""
+        for name, stream in self.streams.items():
+            if rest := stream.rest():
+                delta = ExecCommandOutputDelta(self.call.call_id or "", name, rest)
+                self.env.announce_now(self.turn_id, delta)
 
     async def ask(self, request: ApprovalRequest, *, scope: Hashable | None = None) -> Decision:
         """Ask the user and wait; an abort cancels the turn."""

@@ -1,4 +1,4 @@
-"""What a session is asked that belongs to no turn: the message history, the list of tools.
+"""What a session is asked that belongs to no turn: the message history, the tools, its title.
 
 Owns their order. They touch files and may wait for the client, so they have a task of their
 own: neither the submission loop nor a turn waits for them.
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import anyio
 
-from codex_rpc.core.inbox import CloseRequest, Mailbox, Submission
+from codex_rpc.core.inbox import CloseRequest, Mailbox, RenameRequest, Submission
 from codex_rpc.core.ports import MessageHistory
 from codex_rpc.core.surroundings import Surroundings
+from codex_rpc.protocol.errors import RolloutWriteFailed
 from codex_rpc.protocol.events import (
     Error,
     EventMsg,
@@ -18,6 +19,7 @@ from codex_rpc.protocol.events import (
     McpListToolsResponse,
 )
 from codex_rpc.protocol.ops import AddToHistory, GetHistoryEntryRequest, ListMcpTools, Op
+from codex_rpc.protocol.records import TitleRecord
 
 
 class Errands:
@@ -39,12 +41,30 @@ class Errands:
                 await self._waiting.wait()
                 submission = self._waiting.take()
                 assert submission is not None
-                if isinstance(submission.op, ListMcpTools):
+                if isinstance(submission.op, RenameRequest):
+                    await self._rename(submission.op)
+                elif isinstance(submission.op, ListMcpTools):
                     # Servers may be slow to start, and nothing else is to wait for them.
                     listings.start_soon(self._list_tools, submission)
                 else:
                     self._env.gate.leave("errand")
                     await self._answer(submission)
+
+    def close(self) -> None:
+        """Tell those who wait for an answer that there will be none."""
+        while (submission := self._waiting.take()) is not None:
+            if isinstance(submission.op, RenameRequest):
+                submission.op.settled.set()
+
+    async def _rename(self, request: RenameRequest) -> None:
+        try:
+            await self._env.recorder.record(TitleRecord(request.title))
+            self._env.title = request.title
+            request.is_saved = True
+        except RolloutWriteFailed as exc:
+            request.failure = exc
+        finally:
+            request.settled.set()
 
     async def _list_tools(self, submission: Submission) -> None:
         tools = self._env.tools
@@ -60,10 +80,11 @@ class Errands:
         if answer is not None:
             await self._env.announce(submission.id, answer)
 
-    async def _do(self, op: Op | CloseRequest) -> EventMsg | None:
+    async def _do(self, op: Op | CloseRequest | RenameRequest) -> EventMsg | None:
         match op:
             case AddToHistory():
-                await self._message_history.append(self._env.session_id, op.text)
+                text = self._env.redactor.text(op.text)
+                await self._message_history.append(self._env.session_id, text)
                 return None
             case _:
                 assert isinstance(op, GetHistoryEntryRequest)

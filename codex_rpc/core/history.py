@@ -6,11 +6,14 @@ still wait for an output, and the uniqueness of call ids. Records nothing itself
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from codex_rpc.protocol.ids import CallId
-from codex_rpc.protocol.items import Item
-from codex_rpc.protocol.records import StateRecord
+from codex_rpc.protocol.items import Item, summary_message
+from codex_rpc.protocol.records import CompactedRecord, StateRecord
+
+BYTES_PER_TOKEN = 4
+"""A guess, where no server has counted."""
 
 
 class History:
@@ -22,10 +25,14 @@ class History:
         *,
         previous_response_id: str | None = None,
         seen_item_count: int = 0,
-        used_call_ids: Iterable[str] = (),
+        items_before: int = 0,
+        call_id_suffix: str = "",
     ) -> None:
         self._items = items if items is not None else []
-        self._call_ids: set[str] = set(used_call_ids)
+        self._before = items_before
+        self._is_summarised = items_before > 0
+        self._call_ids: set[str] = set()
+        self._call_id_suffix = call_id_suffix
         self._open: dict[CallId, Item] = {}
         for item in self._items:
             self._track(item)
@@ -33,13 +40,17 @@ class History:
         self._seen_count = seen_item_count if previous_response_id else 0
         self._late: list[Item] = []
         self._request_start = len(self._items)
+        self._counted_tokens = 0
+        self._counted_items = 0
+        self._uncounted: Sequence[Item] = ()
 
     def __len__(self) -> int:
-        return len(self._items)
+        """How many items the session has, those that a summary stands for included."""
+        return self._before + len(self._items) - self._is_summarised
 
     @property
     def items(self) -> Sequence[Item]:
-        """The conversation; not to be changed."""
+        """What the model is sent, a summary in front if there is one; not to be changed."""
         return self._items
 
     def open_calls(self) -> list[Item]:
@@ -47,13 +58,13 @@ class History:
         return list(self._open.values())
 
     def with_unique_call_id(self, call: Item) -> Item:
-        """`call`, under another id if the model has used its id before.
+        """`call`, under another id if the model may have used its id before.
 
         `#` is for questions about a call: an id of the model's own must not look like one.
         """
         if call.call_id is None:
             return call
-        call_id = base = call.call_id.replace("#", "-")
+        call_id = base = call.call_id.replace("#", "-") + self._call_id_suffix
         n = 1
         while call_id in self._call_ids:
             n += 1
@@ -114,6 +125,36 @@ class History:
         self._seen_count = len(self._items)
         self._previous_response_id = response_id
         return None if self._late else StateRecord(response_id)
+
+    def count(self, tokens: int) -> None:
+        """The last request and its response have so many tokens, as the server counted them."""
+        self._counted_tokens = tokens
+        self._counted_items = len(self._items)
+        # These were made while the response streamed, and are no part of it.
+        self._uncounted = [i for i in self._items[self._request_start :] if i.is_output]
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens the next request has, about: counted as far as a server has counted,
+        guessed from there on."""
+        uncounted = [*self._uncounted, *self._items[self._counted_items :]]
+        guessed = sum(len(item.raw) for item in uncounted) // BYTES_PER_TOKEN
+        return self._counted_tokens + guessed
+
+    def compact(self, summary: str) -> CompactedRecord:
+        """Have `summary` stand for everything so far; the record that says so."""
+        record = CompactedRecord(summary, replaces=len(self))
+        self._before = record.replaces
+        self._is_summarised = True
+        # A new list: a request that is under way looks at the old one.
+        self._items = [summary_message(summary)]
+        self._previous_response_id = None
+        self._seen_count = 0
+        self._late = []
+        self._request_start = len(self._items)
+        self._counted_tokens = self._counted_items = 0
+        self._uncounted = ()
+        return record
 
     def forget_response(self) -> StateRecord | None:
         """From now on everything is sent; the record that says so, if anything changed."""

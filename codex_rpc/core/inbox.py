@@ -13,6 +13,7 @@ import anyio
 from attrs import define, field
 
 from codex_rpc.protocol.errors import RolloutWriteFailed
+from codex_rpc.protocol.events import TakenOverBy
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import SubmissionId
 from codex_rpc.protocol.ops import Op, UserInput
@@ -28,6 +29,8 @@ class CloseRequest:
     """The end of the session, asked for by whoever opened it."""
 
     discard: bool
+    by: TakenOverBy | None = None
+    """Who goes on with the session; None: nobody, for now."""
     settled: anyio.Event = field(factory=anyio.Event)
     failure: RolloutWriteFailed | None = None
 
@@ -37,12 +40,23 @@ class CloseRequest:
         self.settled.set()
 
 
+@define(eq=False)
+class RenameRequest:
+    """Another title, asked for by whoever looks at sessions."""
+
+    title: str
+    settled: anyio.Event = field(factory=anyio.Event)
+    is_saved: bool = False
+    failure: RolloutWriteFailed | None = None
+    """Why not; None: the session ended before it came to it."""
+
+
 @frozen
 class Submission:
     """One operation and the name it goes by."""
 
     id: SubmissionId
-    op: Op | CloseRequest
+    op: Op | CloseRequest | RenameRequest
 
 
 class Gate:

@@ -19,24 +19,25 @@ from attrs import asdict
 
 from codex_rpc.config.settings import Config
 from codex_rpc.core.history import History
+from codex_rpc.core.library import Library
 from codex_rpc.core.opening import (
     Opened,
     absolute_path,
     construct,
     describe,
     overrides_of,
-    saved_directory,
 )
 from codex_rpc.core.ports import RolloutLog
 from codex_rpc.core.reconfiguration import (
+    context_of,
     existing_directory,
     is_empty,
     normalised,
-    with_saved_model,
-    with_stricter_policies,
 )
 from codex_rpc.core.services import Services
 from codex_rpc.core.session import Session
+from codex_rpc.core.sources import Sources, answer_open_calls, history_of
+from codex_rpc.core.surroundings import context_record
 from codex_rpc.protocol.converter import utc_text
 from codex_rpc.protocol.errors import (
     InvalidState,
@@ -45,26 +46,23 @@ from codex_rpc.protocol.errors import (
     SessionClosed,
     SessionNotFound,
 )
-from codex_rpc.protocol.items import call_output
 from codex_rpc.protocol.params import (
     ConfigureParams,
-    ListParams,
-    ReadParams,
+    ConfigureResult,
+    ForkParams,
+    ForkResult,
     ResumeParams,
     ResumeResult,
     SessionOverrides,
 )
 from codex_rpc.protocol.records import (
-    ContextRecord,
     Header,
-    ReadPage,
+    Origin,
+    Record,
     SavedSession,
-    SessionPage,
-    SessionQuery,
     SessionRef,
+    TitleRecord,
 )
-
-INTERRUPTED_OUTPUT = "aborted"
 
 
 class SessionManager:
@@ -74,12 +72,16 @@ class SessionManager:
         self._services = services
         self._live: dict[str, Session] = {}
         self._closed: set[str] = set()
+        self.library = Library(services.store, self._live)
+        """The saved sessions."""
         self._resuming = anyio.Lock()
         self._was_configured = False
+        self._sources = Sources(services)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         self._tasks = await self._stack.enter_async_context(anyio.create_task_group())
+        self._tasks.start_soon(self._services.store.serve)
         return self
 
     async def __aexit__(
@@ -88,8 +90,8 @@ class SessionManager:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        if exc is not None:
-            self._tasks.cancel_scope.cancel()
+        # Sessions end by being closed; only what serves them is left by then.
+        self._tasks.cancel_scope.cancel()
         return await self._stack.__aexit__(exc_type, exc, traceback)
 
     @property
@@ -114,7 +116,7 @@ class SessionManager:
             return await self._resume(ref, cwd, overrides)
         # Claimed before anything waits: of two requests that come together one is the first.
         is_first, self._was_configured = not self._was_configured, True
-        config = await self._load(cwd, overrides)
+        config = await self._sources.config(cwd, overrides)
         if config.experimental_resume is not None and is_first:
             ref = SessionRef(path=str(config.experimental_resume))
             return await self._resume(ref, cwd, overrides)
@@ -133,70 +135,56 @@ class SessionManager:
             cwd=normalised(params.cwd) if params.last else None,
         )
         cwd = existing_directory(params.cwd, "cwd") if params.cwd is not None else None
-        return await self._resume(ref, cwd, overrides_of(params))
-
-    async def _load(self, cwd: Path, overrides: SessionOverrides) -> Config:
-        return await anyio.to_thread.run_sync(
-            lambda: self._services.configure(cwd=cwd, overrides=overrides)
-        )
+        takeover = bool(params.takeover)
+        return await self._resume(ref, cwd, overrides_of(params), takeover=takeover)
 
     async def _start(self, config: Config, overrides: SessionOverrides) -> Opened:
-        model = self._services.backends.model(config)
-        tools = self._services.backends.tools(config)
-        session_id = self._services.new_session_id()
-        now = self._services.clock.now()
-        header = Header(
-            id=session_id,
-            timestamp=now,
-            instructions=config.user_instructions,
-            cwd=config.cwd,
-            version=self._services.version,
+        return await self._create(History(), config, overrides)
+
+    async def fork(self, params: ForkParams) -> Opened:
+        """Start a session with the items of another one, up to one of them.
+
+        Cancelled, it leaves no session and no file.
+
+        Raises:
+            InvalidParams, ConfigError, RolloutError
+        """
+        ref = SessionRef(
+            session_id=params.session_id,
+            path=absolute_path(params.path, "path") if params.path is not None else None,
         )
-        means = await tools.sandbox_means(config.sandbox_policy)
-        counts = await self._services.backends.message_history(config).stat()
-        context = ContextRecord(
-            timestamp=now,
-            cwd=str(config.cwd),
-            model=config.model,
-            model_provider=config.provider.id,
-            approval_policy=config.approval_policy,
-            sandbox_policy=config.sandbox_policy,
-        )
-        log = await self._services.store.create(header, [context], fsync=config.history.fsync)
-        # From here to the answer nothing waits, so a cancellation cannot leave half of it.
-        session = construct(
-            self._services,
-            session_id,
-            History(),
-            log,
-            config,
-            overrides,
-            model,
-            tools,
-            means,
-            counts,
-        )
-        session.env.recorded_context = session.env.context
-        self._go_live(session)
-        return Opened(session, describe(session, resumed=False))
+        if params.session_id in self._live:
+            ref = SessionRef(path=self._live[params.session_id].configured.rollout_path)
+        cwd = existing_directory(params.cwd, "cwd") if params.cwd is not None else None
+        saved = await self._services.store.load(ref, up_to=params.up_to)
+        origin = Origin(id=saved.session_id, path=str(saved.path), item=params.up_to)
+        return await self._branch(saved, origin, cwd, overrides_of(params), resumed=False)
 
     async def _resume(
-        self, ref: SessionRef, cwd: Path | None, overrides: SessionOverrides
+        self,
+        ref: SessionRef,
+        cwd: Path | None,
+        overrides: SessionOverrides,
+        *,
+        takeover: bool = False,
     ) -> Opened:
         async with self._resuming:
             while (live := self._find_live(ref)) is not None and live.closing is not None:
                 await live.closing.wait()
             if live is not None:
                 return self._again(live, cwd, overrides)
-            fsync = (await self._load(cwd or Path("/"), overrides)).history.fsync
+            fsync = (await self._sources.config(cwd or Path("/"), overrides)).history.fsync
             try:
-                saved, log = await self._services.store.open(ref, fsync=fsync)
+                saved, log = await self._services.store.open(ref, fsync=fsync, takeover=takeover)
             except RolloutInUse as exc:
                 # The newest session, or a path spelt in another way, may be one of ours.
                 live = self._live.get(exc.data["sessionId"])
                 if live is None:
                     raise
                 return self._again(live, cwd, overrides)
+            if log is None:
+                assert saved.foreign is not None
+                return await self._branch(saved, saved.foreign, cwd, overrides, resumed=True)
             try:
                 return await self._revive(saved, log, cwd, overrides)
             except BaseException:
@@ -236,49 +224,89 @@ class SessionManager:
     ) -> Opened:
         if saved.session_id in self._live:
             raise InvalidState(f"session {saved.session_id} is live here from another file")
-        cwd = cwd or saved_directory(saved)
-        base = await self._load(cwd, overrides)
-        told, warnings = with_saved_model(overrides, saved.context, base.providers)
-        config = await self._load(cwd, told)
-        config, loosened = with_stricter_policies(config, overrides, saved.context)
-        warnings += loosened
-        warnings += [f"line {d.line_no} was left out: {d.reason}" for d in saved.damage]
-        model = self._services.backends.model(config)
-        tools = self._services.backends.tools(config)
-        history = History(
-            saved.items,
-            previous_response_id=saved.previous_response_id,
-            seen_item_count=saved.seen_item_count,
-            used_call_ids=saved.used_call_ids,
-        )
-        means = await tools.sandbox_means(config.sandbox_policy)
-        counts = await self._services.backends.message_history(config).stat()
-        session = construct(
-            self._services,
-            saved.session_id,
-            history,
-            log,
-            config,
-            told,
-            model,
-            tools,
-            means,
-            counts,
-        )
+        config, told, warnings = await self._sources.of_saved(saved, cwd, overrides)
+        history = history_of(saved)
+        parts = await self._sources.parts(config)
+        session = construct(self._services, saved.session_id, history, log, config, told, parts)
+        session.env.title = saved.title
         session.env.interrupted = saved.interrupted
-        answers = [call_output(call, INTERRUPTED_OUTPUT) for call in history.open_calls()]
-        for answer in answers:
-            history.add(answer)
+        answers = answer_open_calls(history)
         with anyio.CancelScope(shield=True):
             await log.append([*answers, session.env.context_record()])
         self._closed.discard(saved.session_id)
         self._go_live(session)
+        forked_from = saved.forked_from.id if saved.forked_from is not None else None
         result = ResumeResult(
             **asdict(describe(session, resumed=True), recurse=False),
             updated_at=utc_text(saved.updated_at),
             warnings=warnings,
+            forked_from=forked_from,
         )
         return Opened(session, result)
+
+    async def _branch(
+        self,
+        saved: SavedSession,
+        origin: Origin,
+        cwd: Path | None,
+        overrides: SessionOverrides,
+        *,
+        resumed: bool,
+    ) -> Opened:
+        """Go on with what `saved` holds in a file of its own."""
+        config, told, warnings = await self._sources.of_saved(saved, cwd, overrides)
+        # The model server's stored response may be that of an item that was left behind, and
+        # what a summary stands for stays in the file that it came from.
+        history = History(list(saved.items), call_id_suffix=saved.call_id_suffix)
+        answer_open_calls(history)
+        opened = await self._create(history, config, told, origin=origin, title=saved.title)
+        opened.session.env.interrupted = saved.interrupted and origin.item is None
+        described = asdict(opened.result, recurse=False)
+        result: ConfigureResult
+        if resumed:
+            described["resumed"] = True
+            result = ResumeResult(
+                **described,
+                updated_at=utc_text(saved.updated_at),
+                warnings=warnings,
+                forked_from=origin.id,
+            )
+        else:
+            result = ForkResult(**described, warnings=warnings, forked_from=origin.id)
+        return Opened(opened.session, result)
+
+    async def _create(
+        self,
+        history: History,
+        config: Config,
+        overrides: SessionOverrides,
+        *,
+        origin: Origin | None = None,
+        title: str | None = None,
+    ) -> Opened:
+        """A session in a new file, which holds `history` from the start."""
+        parts = await self._sources.parts(config)
+        session_id = self._services.new_session_id()
+        now = self._services.clock.now()
+        header = Header(
+            id=session_id,
+            timestamp=now,
+            instructions=config.user_instructions,
+            cwd=config.cwd,
+            version=self._services.version,
+            forked_from=origin,
+        )
+        first: list[Record] = [context_record(context_of(config), config.provider.id, now)]
+        first += history.items
+        if title is not None:
+            first.append(TitleRecord(title))
+        log = await self._services.store.create(header, first, fsync=config.history.fsync)
+        # From here to the answer nothing waits, so a cancellation cannot leave half of it.
+        session = construct(self._services, session_id, history, log, config, overrides, parts)
+        session.env.title = title
+        session.env.recorded_context = session.env.context
+        self._go_live(session)
+        return Opened(session, describe(session, resumed=False))
 
     def _go_live(self, session: Session) -> None:
         self._live[session.id] = session
@@ -337,27 +365,3 @@ class SessionManager:
             for session in list(self._live.values()):
                 tg.start_soon(close, session)
         return unsaved
-
-    # Saved sessions.
-
-    async def list(self, params: ListParams) -> SessionPage:
-        """A page of the session files."""
-        query = SessionQuery(
-            cwd=normalised(params.cwd),
-            query=params.query,
-            cursor=params.cursor,
-            limit=params.limit,
-            sort=params.sort,
-            archived=params.archived,
-        )
-        return await self._services.store.list(query, live=frozenset(self._live))
-
-    async def read(self, params: ReadParams) -> ReadPage:
-        """A page of one session's items."""
-        path = absolute_path(params.path, "path") if params.path is not None else None
-        return await self._services.store.read(
-            SessionRef(session_id=params.session_id, path=path),
-            cursor=params.cursor,
-            limit=params.limit,
-            direction=params.direction,
-        )

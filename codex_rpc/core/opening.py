@@ -19,6 +19,7 @@ from codex_rpc.core.inbox import Gate, Mailbox
 from codex_rpc.core.ports import ModelClient, RolloutLog, ToolBox
 from codex_rpc.core.reconfiguration import context_of
 from codex_rpc.core.recorder import Recorder
+from codex_rpc.core.redaction import Redactor
 from codex_rpc.core.services import Services
 from codex_rpc.core.session import Session
 from codex_rpc.core.surroundings import Surroundings
@@ -39,6 +40,17 @@ class Opened:
     result: ConfigureResult
 
 
+@frozen(kw_only=True)
+class Parts:
+    """What a session's configuration alone decides."""
+
+    model: ModelClient
+    tools: ToolBox
+    sandbox_means: SandboxMeans
+    message_history_counts: tuple[int, int]
+    """The message history's log id, and how many entries it has."""
+
+
 def construct(
     services: Services,
     session_id: SessionId,
@@ -46,12 +58,9 @@ def construct(
     log: RolloutLog,
     config: Config,
     overrides: SessionOverrides,
-    model: ModelClient,
-    tools: ToolBox,
-    sandbox_means: SandboxMeans,
-    message_history_counts: tuple[int, int],
+    parts: Parts,
 ) -> Session:
-    """A session over a file that is held; `message_history_counts` are its log id and entries."""
+    """A session over a file that is held."""
     events = EventQueue()
 
     def announce(msg: EventMsg) -> None:
@@ -65,22 +74,24 @@ def construct(
         approvals=Approvals(),
         inbox=Mailbox(),
         gate=Gate(),
-        model=model,
-        tools=tools,
+        model=parts.model,
+        tools=parts.tools,
         clock=services.clock,
+        redactor=Redactor(config.secrets if config.history.redact else ()),
         instructions=config.base_instructions or services.base_instructions,
+        compaction_instructions=services.compaction_instructions,
         user_instructions=config.user_instructions,
         context=context_of(config),
         model_provider=config.provider.id,
     )
-    log_id, entry_count = message_history_counts
+    log_id, entry_count = parts.message_history_counts
     configured = SessionConfigured(
         session_id=session_id,
         model=config.model,
         history_log_id=log_id,
         history_entry_count=entry_count,
         rollout_path=str(log.path),
-        sandbox=sandbox_means,
+        sandbox=parts.sandbox_means,
     )
     return Session(
         env=env,
@@ -118,6 +129,14 @@ def saved_directory(saved: SavedSession) -> Path:
             f"cwd: the session ran in {cwd}, which does not exist any more; give another one",
         )
     return cwd
+
+
+def moved_warning(saved: SavedSession, cwd: Path) -> str | None:
+    """What to say if a session goes on elsewhere because its folder is gone."""
+    before = saved.context.cwd
+    if before is None or Path(before) == cwd or Path(before).is_dir():
+        return None
+    return f"the session ran in {before}, which does not exist any more; it goes on in {cwd}"
 
 
 def describe(session: Session, *, resumed: bool) -> ConfigureResult:

@@ -17,9 +17,10 @@ from attrs import define, evolve, field
 from codex_rpc.config.settings import Config
 from codex_rpc.core.errands import Errands
 from codex_rpc.core.events import EventQueue
-from codex_rpc.core.inbox import CloseRequest, Lane, Mailbox, Submission
+from codex_rpc.core.inbox import CloseRequest, Lane, Mailbox, RenameRequest, Submission
 from codex_rpc.core.reconfiguration import existing_directory, merged, overridden, reconfigured
 from codex_rpc.core.recorder import STORAGE_FAILED_CODE
+from codex_rpc.core.redaction import Redactor
 from codex_rpc.core.services import Services
 from codex_rpc.core.surroundings import Surroundings
 from codex_rpc.core.turn import Aborted, Completed, Ending, Failed, Turn
@@ -35,6 +36,7 @@ from codex_rpc.protocol.events import (
     Error,
     EventMsg,
     SessionConfigured,
+    SessionTakenOver,
     ShutdownComplete,
 )
 from codex_rpc.protocol.ids import SESSION_SUBMISSION, SessionId, SubmissionId
@@ -173,6 +175,23 @@ class Session:
         if request.failure is not None:
             raise request.failure
 
+    async def rename(self, title: str) -> None:
+        """Give the session another title.
+
+        Raises:
+            SessionClosed: the session has ended.
+            RolloutWriteFailed: it is not saved, or not yet.
+        """
+        self._ensure_open()
+        request = RenameRequest(title)
+        self._errands.put(Submission(SESSION_SUBMISSION, request))
+        await request.settled.wait()
+        if request.failure is not None:
+            raise request.failure
+        if not request.is_saved:
+            self._ensure_open()
+            raise SessionClosed(f"session {self.id} was closed before it got its title")
+
     def _ensure_open(self) -> None:
         if self.closing is not None or self._closed:
             raise SessionClosed(f"session {self.id} is closed; resume it to go on")
@@ -201,6 +220,7 @@ class Session:
                 tg.start_soon(self.env.recorder.run)
                 tg.start_soon(self._prepare)
                 tg.start_soon(self._keep_tools)
+                tg.start_soon(self._yield_to_others)
                 last = await self._loop()
                 tg.cancel_scope.cancel()
         finally:
@@ -215,7 +235,7 @@ class Session:
             if isinstance(submission.op, Shutdown | CloseRequest):
                 if await self._try_close(submission):
                     return submission
-            else:
+            elif not isinstance(submission.op, RenameRequest):
                 self._take(submission, submission.op)
 
     def _take(self, submission: Submission, op: Op) -> None:
@@ -232,7 +252,7 @@ class Session:
             case _:
                 # Taking an input while idle is where its turn begins, although the worker
                 # runs a moment later: an interrupt behind it is meant for it.
-                if self._idle and isinstance(op, UserInput):
+                if self._idle and isinstance(op, UserInput | Compact):
                     self._idle = False
                     self._starting = submission.id
                 self.env.inbox.put(submission)
@@ -246,12 +266,17 @@ class Session:
 
     async def _try_close(self, submission: Submission) -> bool:
         self._ask_to_close()
-        if self._turn is not None:
-            self._turn.stop("shutdown")
         request = submission.op
         discard = isinstance(request, CloseRequest) and request.discard
+        by = request.by if isinstance(request, CloseRequest) else None
+        if self._turn is not None:
+            self._turn.stop("shutdown" if by is None else "taken_over")
         async with self._slot:
             try:
+                if by is not None:
+                    # Said while the file is still ours: the other one writes as soon as it can.
+                    await self.env.recorder.log.flush()
+                    self.env.announce_now(submission.id, SessionTakenOver(by))
                 await self.env.recorder.close(discard=discard)
             except RolloutWriteFailed as exc:
                 closing, self.closing = self.closing, None
@@ -276,6 +301,7 @@ class Session:
         id_ = last.id if last is not None else SESSION_SUBMISSION
         self.env.announce_now(id_, ShutdownComplete())
         self.events.close()
+        self._errands.close()
         left = last or self._arrivals.take()
         while left is not None:
             if isinstance(left.op, CloseRequest):
@@ -288,6 +314,15 @@ class Session:
         await self.events.wait_for_reader()
         await self.env.model.prepare()
         await self.env.tools.prepare()
+
+    async def _yield_to_others(self) -> None:
+        while True:
+            by = await self.env.recorder.log.wanted()
+            self._ask_to_close()
+            request = CloseRequest(discard=False, by=by)
+            self._arrivals.put(Submission(SESSION_SUBMISSION, request))
+            # With unsaved records it stays open, and may be asked again.
+            await request.settled.wait()
 
     async def _keep_tools(self) -> None:
         def announce(msg: EventMsg) -> None:
@@ -313,21 +348,21 @@ class Session:
     async def _do(self, submission: Submission) -> None:
         op = submission.op
         match op:
-            case UserInput():
+            case UserInput() | Compact():
                 await self._run_turn(submission)
             case OverrideTurnContext():
                 self.env.context = overridden(self.env.context, op)
                 if self.env.context_changed:
                     await self.env.recorder.record_now(self.env.context_record())
-            case ConfigureSession():
-                await self._reconfigure(submission.id, op)
             case _:
-                # The worker has waited for room already; waiting here would hold up a closing.
-                message = "compaction is not available yet in this version"
-                self.env.announce_now(submission.id, Error(message))
+                assert isinstance(op, ConfigureSession)
+                await self._reconfigure(submission.id, op)
 
     async def _run_turn(self, submission: Submission) -> None:
-        turn = self._turn = Turn(self.env, submission.id, self.env.context)
+        limit = self.config.auto_compact_token_limit
+        turn = self._turn = Turn(
+            self.env, submission.id, self.env.context, auto_compact_limit=limit
+        )
         if self._starting == submission.id:
             self._starting = None
             if self._stop_at_start:
@@ -349,7 +384,8 @@ class Session:
                 await turn.close(ending)
             self._turn = None
             self._idle = self.env.inbox.is_empty
-        await self._notify(turn, ending)
+        if isinstance(submission.op, UserInput):
+            await self._notify(turn, ending)
 
     async def _notify(self, turn: Turn, ending: Ending) -> None:
         if not self.config.notify:
@@ -385,6 +421,7 @@ class Session:
         old_model, old_tools = self.env.model, self.env.tools
         self.env.model = model
         self.env.tools = self.services.backends.tools(config)
+        self.env.redactor = Redactor(config.secrets if config.history.redact else ())
         self.env.instructions = config.base_instructions or self.services.base_instructions
         self.env.user_instructions = config.user_instructions
         self.env.model_provider = config.provider.id

@@ -5,6 +5,8 @@ The session makes it, and only the session's own tasks change it.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from attrs import define
 
 from codex_rpc.core.approvals import Approvals
@@ -13,6 +15,7 @@ from codex_rpc.core.history import History
 from codex_rpc.core.inbox import Gate, Mailbox
 from codex_rpc.core.ports import Clock, ModelClient, ToolBox
 from codex_rpc.core.recorder import Recorder
+from codex_rpc.core.redaction import Redactor
 from codex_rpc.protocol.events import Event, EventMsg
 from codex_rpc.protocol.ids import SessionId, SubmissionId
 from codex_rpc.protocol.records import ContextRecord
@@ -33,10 +36,14 @@ class Surroundings:
     model: ModelClient
     tools: ToolBox
     clock: Clock
+    redactor: Redactor
     instructions: str
+    compaction_instructions: str
     user_instructions: str | None
     context: TurnContext
     model_provider: str
+    title: str | None = None
+    """The one that was given; None: it goes by its first message."""
     recorded_context: TurnContext | None = None
     interrupted: bool = False
     """The last turn was aborted, and the model has not been told."""
@@ -63,11 +70,16 @@ class Surroundings:
     def context_record(self) -> ContextRecord:
         """The present context, for the session file."""
         self.recorded_context = self.context
-        return ContextRecord(
-            timestamp=self.clock.now(),
-            cwd=str(self.context.cwd),
-            model=self.context.model,
-            model_provider=self.model_provider,
-            approval_policy=self.context.approval_policy,
-            sandbox_policy=self.context.sandbox_policy,
-        )
+        return context_record(self.context, self.model_provider, self.clock.now())
+
+
+def context_record(context: TurnContext, model_provider: str, now: datetime) -> ContextRecord:
+    """`context` as the session file has it."""
+    return ContextRecord(
+        timestamp=now,
+        cwd=str(context.cwd),
+        model=context.model,
+        model_provider=model_provider,
+        approval_policy=context.approval_policy,
+        sandbox_policy=context.sandbox_policy,
+    )

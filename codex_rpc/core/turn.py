@@ -10,17 +10,19 @@ Owns the order "record, announce, act", the retries, and the running of calls. I
 
 from __future__ import annotations
 
-import random
 import uuid
 from typing import Any
 
 import anyio
 import anyio.lowlevel
-from attrs import define, field
+from attrs import define, evolve, field
 
+from codex_rpc.core import compaction
 from codex_rpc.core.calls import CallHost
 from codex_rpc.core.inbox import Submission
 from codex_rpc.core.injection import environment_message, injected_messages, interruption_message
+from codex_rpc.core.redaction import RedactedStream
+from codex_rpc.core.retries import Retries
 from codex_rpc.core.surroundings import Surroundings
 from codex_rpc.protocol.converter import unstructure
 from codex_rpc.protocol.errors import ModelError, PreviousResponseUnknown, ToolError
@@ -31,9 +33,9 @@ from codex_rpc.protocol.events import (
     AgentReasoning,
     AgentReasoningDelta,
     BackgroundEvent,
+    ContextCompacted,
     Error,
     EventMsg,
-    StreamError,
     TaskComplete,
     TaskStarted,
     TokenCount,
@@ -42,7 +44,14 @@ from codex_rpc.protocol.events import (
 )
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import CallId, SubmissionId
-from codex_rpc.protocol.items import CALL_OUTPUT_KINDS, Item, call_output, user_message
+from codex_rpc.protocol.items import (
+    CALL_OUTPUT_KINDS,
+    Item,
+    call_output,
+    message_text,
+    part_texts,
+    user_message,
+)
 from codex_rpc.protocol.model import (
     ItemDone,
     ModelEvent,
@@ -53,12 +62,10 @@ from codex_rpc.protocol.model import (
     TextDelta,
     Usage,
 )
-from codex_rpc.protocol.ops import ImageInput, LocalImageInput, TextInput, UserInput
-from codex_rpc.protocol.records import Record, TurnRecord
+from codex_rpc.protocol.ops import Compact, ImageInput, LocalImageInput, TextInput, UserInput
+from codex_rpc.protocol.records import Record, StateRecord, TitleRecord, TurnRecord
 from codex_rpc.protocol.tools import ToolOutcome, TurnContext
 
-FIRST_PAUSE_S = 0.2
-LONGEST_PAUSE_S = 30.0
 ABORTED_OUTPUT = "aborted by the user"
 
 
@@ -95,6 +102,8 @@ class _Attempt:
     calls: int = 0
     text_item_id: str = ""
     """The item of the last text delta, for a server whose items carry no id."""
+    texts: dict[str, RedactedStream] = field(factory=dict)
+    """Messages on their way to the client, by item."""
 
 
 @define
@@ -114,6 +123,8 @@ class Turn:
     """What the model is told of the turn before, and before which item."""
     abandoned: dict[CallId, ToolOutcome] = field(factory=dict)
     """What cancelled calls left to be recorded."""
+    auto_compact_limit: int | None = None
+    """As configured (`compaction.is_due`)."""
 
     def stop(self, reason: AbortReason) -> None:
         """Cancel the turn; the first reason counts."""
@@ -133,11 +144,16 @@ class Turn:
             RolloutWriteFailed: storage did not come back.
         """
         await self._begin(first)
-        failures = 0
+        retries = Retries(self.env.model.max_retries, self.announce)
+        if isinstance(first.op, Compact):
+            await self._compact(retries)
+            return Completed(None)
         fresh = True
         while True:
             if fresh:
                 await self._join()
+                if compaction.is_due(self.env, self.auto_compact_limit):
+                    await self._compact(retries)
             attempt = _Attempt()
             continued = False
             try:
@@ -148,13 +164,10 @@ class Turn:
                 fresh = attempt.items > 0
                 continue
             except ModelError as exc:
-                failures += 1
-                if not exc.retryable or failures > self.env.model.max_retries:
-                    raise
-                await self._pause(exc, failures)
+                await retries.pause(exc)
                 fresh = attempt.items > 0
                 continue
-            failures = 0
+            retries.succeeded()
             fresh = True
             if not continued:
                 return Completed(self.last_agent_message)
@@ -169,7 +182,10 @@ class Turn:
             if self.env.context_changed:
                 records.append(self.env.context_record())
             records.append(self._turn_record("started"))
-            await self._take_input(first, records)
+            if isinstance(first.op, UserInput):
+                await self._take_input(first.id, first.op, records)
+            else:
+                await self.env.recorder.record_now(*records)
             self.env.announce_now(self.id, TaskStarted(self.env.model.context_window))
         await self.env.recorder.wait_for_storage()
 
@@ -178,18 +194,22 @@ class Turn:
         await anyio.lowlevel.checkpoint_if_cancelled()
         while (submission := self.env.inbox.take_input()) is not None:
             self.env.gate.leave("turn")
+            assert isinstance(submission.op, UserInput)
             with anyio.CancelScope(shield=True):
-                await self._take_input(submission, [])
+                await self._take_input(submission.id, submission.op, [])
             await self.env.recorder.wait_for_storage()
 
-    async def _take_input(self, submission: Submission, before: list[Record]) -> None:
-        assert isinstance(submission.op, UserInput)
-        parts = [await self._content(item) for item in submission.op.items]
-        item = user_message(parts)
-        self.inputs.extend(i.text for i in submission.op.items if isinstance(i, TextInput))
+    async def _take_input(self, id_: SubmissionId, op: UserInput, before: list[Record]) -> None:
+        mask = self.env.redactor.text
+        inputs = [
+            evolve(given, text=mask(given.text)) if isinstance(given, TextInput) else given
+            for given in op.items
+        ]
+        item = user_message([await self._content(given) for given in inputs])
+        self.inputs.extend(given.text for given in inputs if isinstance(given, TextInput))
         self.env.history.add(item)
         await self.env.recorder.record_now(*before, item)
-        self.env.announce_now(submission.id, UserMessage(list(submission.op.items), self.id))
+        self.env.announce_now(id_, UserMessage(inputs, self.id))
 
     async def _content(self, item: TextInput | ImageInput | LocalImageInput) -> dict[str, Any]:
         if isinstance(item, TextInput):
@@ -204,21 +224,6 @@ class Turn:
             self.env.announce_now(self.id, BackgroundEvent(exc.message))
             return {"type": "input_text", "text": f"[image not attached: {exc.message}]"}
         return {"type": "input_image", "image_url": url}
-
-    async def _pause(self, exc: ModelError, failures: int) -> None:
-        pause_s = exc.retry_after_s
-        if pause_s is None:
-            backoff_s = min(FIRST_PAUSE_S * 2.0 ** (failures - 1), LONGEST_PAUSE_S)
-            pause_s = backoff_s * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load, no secret
-        await self.announce(
-            StreamError(
-                message=exc.message,
-                attempt=failures,
-                max_attempts=self.env.model.max_retries,
-                retry_in_ms=round(pause_s * 1000),
-            )
-        )
-        await anyio.sleep(pause_s)
 
     async def _forget_response(self) -> bool:
         record = self.env.history.forget_response()
@@ -263,7 +268,11 @@ class Turn:
         match event:
             case TextDelta():
                 attempt.text_item_id = event.item_id
-                await self.announce(AgentMessageDelta(event.item_id, event.delta))
+                stream = attempt.texts.get(event.item_id)
+                if stream is None:
+                    stream = attempt.texts[event.item_id] = self.env.redactor.stream()
+                if shown := stream.feed(event.delta):
+                    await self.announce(AgentMessageDelta(event.item_id, shown))
             case ReasoningDelta():
                 await self.announce(AgentReasoningDelta(event.item_id, event.part, event.delta))
             case ItemDone():
@@ -280,9 +289,11 @@ class Turn:
                 await self.env.recorder.record(state)
         if event.usage is not None:
             self._count(event.usage)
+            self.env.history.count(event.usage.total_tokens)
             await self.announce(token_count(event.usage))
 
     def _count(self, usage: Usage) -> None:
+        """Add one response's cost to the turn's."""
         for name, tokens in unstructure(usage).items():
             self.usage[name] = self.usage.get(name, 0) + tokens
 
@@ -294,11 +305,15 @@ class Turn:
         if item.is_call:
             item = self.env.history.with_unique_call_id(item)
         attempt.items += 1
+        item = self.env.redactor.item(item)
         self.env.history.add(item)
         await self.env.recorder.record(item)
         if item.kind == "message":
             value = item.value()
             item_id = event.item_id or _item_id(value, attempt.text_item_id)
+            stream = attempt.texts.get(item_id)
+            if stream is not None and (rest := stream.rest()):
+                await self.announce(AgentMessageDelta(item_id, rest))
             await self._announce_message(value, item_id)
         elif item.kind == "reasoning":
             value = item.value()
@@ -310,27 +325,54 @@ class Turn:
     async def _announce_message(self, value: dict[str, Any], item_id: str) -> None:
         if value.get("role") != "assistant":
             return
-        content = value.get("content")
-        text = "".join(_texts(content, "output_text", "text"))
-        text = text or "".join(_texts(content, "refusal", "refusal"))
+        text = message_text(value)
         self.last_agent_message = text
         await self.announce(AgentMessage(item_id, text))
 
     async def _announce_reasoning(self, value: dict[str, Any], item_id: str) -> None:
-        for part, text in enumerate(_texts(value.get("summary"), "summary_text", "text")):
+        for part, text in enumerate(part_texts(value.get("summary"), "summary_text", "text")):
             await self.announce(AgentReasoning(item_id, part, text))
 
     async def _run_call(self, call: Item) -> None:
-        outcome = await self.env.tools.call(
-            call, CallHost(self.env, self.id, self.context, self.abandoned, call)
-        )
-        output = call_output(call, outcome.output)
+        host = CallHost(self.env, self.id, self.context, self.abandoned, call)
+        outcome = await self.env.tools.call(call, host)
+        output = self.env.redactor.item(call_output(call, outcome.output))
         self.env.history.add(output)
         try:
             await self.env.recorder.record(output)
         finally:
+            host.finish()
             for msg in outcome.events:
-                self.env.announce_now(self.id, msg)
+                self.env.announce_now(self.id, self.env.redactor.event(msg))
+
+    # Compaction.
+
+    async def _compact(self, retries: Retries) -> None:
+        """Put a summary in the place of the conversation.
+
+        Raises:
+            ModelError: there is no summary; the conversation is as it was.
+            RolloutWriteFailed: storage did not come back.
+        """
+        env = self.env
+        if not env.history.items:
+            await self.announce(BackgroundEvent("there is nothing to compact yet"))
+            return
+        summary, usage = await compaction.ask_for_summary(env, self.context, retries)
+        retries.succeeded()
+        if usage is not None:
+            self._count(usage)
+            await self.announce(token_count(usage))
+        summary = compaction.with_running_task(summary, self.inputs)
+        with anyio.CancelScope(shield=True):
+            # What is needed to go on follows the marker, so that nothing before it is read.
+            records: list[Record] = [env.history.compact(summary), env.context_record()]
+            records.append(StateRecord(None))
+            if env.title is not None:
+                records.append(TitleRecord(env.title))
+            await env.recorder.record_now(*records)
+        env.announce_now(self.id, ContextCompacted(summary))
+        await env.recorder.wait_for_storage()
 
     # The end.
 
@@ -350,10 +392,10 @@ class Turn:
         for call in self.env.history.open_calls():
             assert call.call_id is not None
             outcome = self.abandoned.get(call.call_id, ToolOutcome(ABORTED_OUTPUT))
-            output = call_output(call, outcome.output)
+            output = self.env.redactor.item(call_output(call, outcome.output))
             self.env.history.add(output)
             records.append(output)
-            ends.extend(outcome.events)
+            ends.extend(map(self.env.redactor.event, outcome.events))
         closing: EventMsg
         match ending:
             case Completed():
@@ -389,14 +431,3 @@ def token_count(usage: Usage) -> TokenCount:
 def _item_id(value: dict[str, Any], fallback: str) -> str:
     item_id = value.get("id")
     return item_id if isinstance(item_id, str) else fallback
-
-
-def _texts(parts: Any, kind: str, member: str) -> list[str]:
-    """The texts of the content parts of a kind; tolerant of anything else."""
-    if not isinstance(parts, list):
-        return []
-    return [
-        part[member]
-        for part in parts
-        if isinstance(part, dict) and part.get("type") == kind and isinstance(part.get(member), str)
-    ]

@@ -83,3 +83,21 @@ precise, careful and helpful.
   user has them.
 - If the task is unclear in a way that matters, ask one question instead of doing the wrong thing.
 """
+
+COMPACTION_INSTRUCTIONS = """\
+You summarise a conversation between a user and a coding agent, so that the agent can go on with
+nothing but your summary. Everything that you leave out is forgotten.
+
+Write down, in this order and as briefly as is possible without loss:
+
+1. What the user wants, in the user's own words where the wording matters, and every wish,
+   rule and preference that still holds.
+2. What has been done: files that were read, made or changed, with their paths and what was
+   changed in them; commands that were run and what came of them; decisions, and why.
+3. What is known now: facts about the code and the machine that took effort to find out, exact
+   names, error messages, versions, addresses of things in files.
+4. What is under way, what failed, and what comes next.
+
+Keep identifiers, paths and numbers exact. Do not address the user, do not call tools, and do
+not add anything that is not in the conversation. Answer with the summary alone.
+"""

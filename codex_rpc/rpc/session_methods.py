@@ -19,9 +19,14 @@ from codex_rpc.protocol.params import (
     ConfigureParams,
     ConfigureResult,
     Empty,
+    ExportParams,
+    ExportResult,
+    ForkParams,
     ListParams,
     ReadParams,
+    RenameParams,
     ResumeParams,
+    SessionIdParams,
     SubmitParams,
     SubmitResult,
 )
@@ -48,6 +53,12 @@ class SessionMethods:
             "session/submit": self.on_submit,
             "session/list": self.on_list,
             "session/read": self.on_read,
+            "session/fork": self.on_fork,
+            "session/rename": self.on_rename,
+            "session/archive": self.on_archive,
+            "session/unarchive": self.on_unarchive,
+            "session/delete": self.on_delete,
+            "session/export": self.on_export,
             "session/close": self.on_close,
         }
         ending = {"session/close"}
@@ -61,9 +72,15 @@ class SessionMethods:
 
     async def on_resume(self, params: ResumeParams, call: Call) -> ConfigureResult:
         _exactly_one(sessionId=params.session_id, path=params.path, last=params.last or None)
-        if params.session_id is not None and not _UUID.fullmatch(params.session_id):
-            raise InvalidParams("sessionId", "a UUID")
+        _uuid(params.session_id)
         return _opened(await self._manager.resume(params), call)
+
+    async def on_fork(self, params: ForkParams, call: Call) -> ConfigureResult:
+        _exactly_one(sessionId=params.session_id, path=params.path)
+        _uuid(params.session_id)
+        if params.up_to is not None and params.up_to < 0:
+            raise InvalidParams("upTo", "the index of an item, 0 or more")
+        return _opened(await self._manager.fork(params), call)
 
     async def on_submit(self, params: SubmitParams, _call: Call) -> SubmitResult:
         # `submit` takes its place in line before its first wait and does not wait after it, so
@@ -73,12 +90,36 @@ class SessionMethods:
 
     async def on_list(self, params: ListParams, _call: Call) -> SessionPage:
         _positive(limit=params.limit)
-        return await self._manager.list(params)
+        return await self._manager.library.list(params)
 
     async def on_read(self, params: ReadParams, _call: Call) -> ReadPage:
         _exactly_one(sessionId=params.session_id, path=params.path)
         _positive(limit=params.limit)
-        return await self._manager.read(params)
+        return await self._manager.library.read(params)
+
+    async def on_rename(self, params: RenameParams, _call: Call) -> Empty:
+        _uuid(params.session_id)
+        await self._manager.library.rename(params)
+        return Empty()
+
+    async def on_archive(self, params: SessionIdParams, _call: Call) -> Empty:
+        _uuid(params.session_id)
+        await self._manager.library.archive(params)
+        return Empty()
+
+    async def on_unarchive(self, params: SessionIdParams, _call: Call) -> Empty:
+        _uuid(params.session_id)
+        await self._manager.library.unarchive(params)
+        return Empty()
+
+    async def on_delete(self, params: SessionIdParams, _call: Call) -> Empty:
+        _uuid(params.session_id)
+        await self._manager.library.delete(params)
+        return Empty()
+
+    async def on_export(self, params: ExportParams, _call: Call) -> ExportResult:
+        _uuid(params.session_id)
+        return await self._manager.library.export(params)
 
     async def on_close(self, params: CloseParams, _call: Call) -> Empty:
         last_event_written = self._outbox.end_of(params.session_id)
@@ -102,6 +143,11 @@ def _exactly_one(**members: Any) -> None:
     raise InvalidParams(
         given[-1] if given else "", expected, f"params: expected {expected}, got {got}"
     )
+
+
+def _uuid(session_id: str | None) -> None:
+    if session_id is not None and not _UUID.fullmatch(session_id):
+        raise InvalidParams("sessionId", "a UUID")
 
 
 def _positive(**members: int) -> None:

@@ -16,7 +16,7 @@ from codex_rpc.config.settings import Config, Provider
 from codex_rpc.core.manager import SessionManager
 from codex_rpc.core.services import Services
 from codex_rpc.protocol.errors import RolloutInUse, RolloutNotFound, RolloutWriteFailed
-from codex_rpc.protocol.events import EventMsg, HistoryEntry
+from codex_rpc.protocol.events import EventMsg, HistoryEntry, TakenOverBy
 from codex_rpc.protocol.ids import SessionId
 from codex_rpc.protocol.items import Item
 from codex_rpc.protocol.model import (
@@ -28,7 +28,15 @@ from codex_rpc.protocol.model import (
     Usage,
 )
 from codex_rpc.protocol.policy import SandboxMeans, SandboxPolicy
-from codex_rpc.protocol.records import Header, Record, SavedContext, SavedSession, SessionRef
+from codex_rpc.protocol.records import (
+    Header,
+    ReadEntry,
+    ReadPage,
+    Record,
+    SavedContext,
+    SavedSession,
+    SessionRef,
+)
 from codex_rpc.protocol.tools import ToolHost, ToolOutcome, TurnContext
 
 Step = ModelEvent | Exception | Callable[[], Awaitable[None]]
@@ -185,6 +193,18 @@ class FakeLog:
     sync_count: int = 0
     open: bool = True
     before_append: Callable[[], Awaitable[None]] | None = None
+    wanted_by: list[TakenOverBy] = field(factory=list)
+    asked: anyio.Event = field(factory=anyio.Event)
+
+    def want(self, by: TakenOverBy) -> None:
+        """Have another process ask for the session."""
+        self.wanted_by.append(by)
+        self.asked.set()
+
+    async def wanted(self) -> TakenOverBy:
+        await self.asked.wait()
+        self.asked = anyio.Event()
+        return self.wanted_by.pop(0)
 
     @property
     def unsaved(self) -> int:
@@ -224,26 +244,71 @@ class FakeStore:
 
     logs: dict[str, FakeLog] = field(factory=dict)
     saved: dict[str, SavedSession] = field(factory=dict)
+    headers: dict[str, Header] = field(factory=dict)
     refuse: Exception | None = None
+    done: list[tuple[Any, ...]] = field(factory=list)
+    """What was asked for besides opening, in order."""
+
+    async def serve(self) -> None:
+        await anyio.sleep_forever()
 
     async def create(self, header: Header, first: Sequence[Record], *, fsync: str) -> FakeLog:
         if self.refuse is not None:
             raise self.refuse
         log = self.logs[header.id] = FakeLog(Path(f"/sessions/{header.id}.jsonl"), list(first))
+        self.headers[header.id] = header
         return log
 
-    async def open(self, ref: SessionRef, *, fsync: str) -> tuple[SavedSession, FakeLog]:
+    async def open(
+        self, ref: SessionRef, *, fsync: str, takeover: bool = False
+    ) -> tuple[SavedSession, FakeLog | None]:
         if self.refuse is not None:
-            raise self.refuse
+            if not takeover:
+                raise self.refuse
+            self.done.append(("take over", ref.session_id))
         for saved in reversed(self.saved.values()):
             log = self.logs.get(saved.session_id)
             if ref.last and log is not None and log.open:
                 raise RolloutInUse(saved.session_id, "it is open in this process")
             if ref.last or ref.session_id == saved.session_id or ref.path == str(saved.path):
+                if saved.foreign is not None:
+                    return saved, None
                 log = self.logs.setdefault(saved.session_id, FakeLog(saved.path))
                 log.open = True
                 return saved, log
         raise RolloutNotFound(f"no session {ref.session_id or ref.path}")
+
+    async def load(self, ref: SessionRef, *, up_to: int | None = None) -> SavedSession:
+        for saved in self.saved.values():
+            if ref.session_id == saved.session_id or ref.path == str(saved.path):
+                items = saved.items if up_to is None else saved.items[: up_to + 1]
+                return evolve(saved, items=items)
+        raise RolloutNotFound(f"no session {ref.session_id or ref.path}")
+
+    async def read(
+        self, ref: SessionRef, *, cursor: str | None, limit: int, direction: str
+    ) -> ReadPage:
+        (log,) = [log for log in self.logs.values() if str(log.path) == ref.path]
+        entries = [ReadEntry(i, item) for i, item in enumerate(log.items())]
+        return ReadPage(items=entries[-limit:])
+
+    async def rename(self, session_id: str, title: str) -> None:
+        self.done.append(("rename", session_id, title))
+
+    async def archive(self, session_id: str) -> None:
+        self.done.append(("archive", session_id))
+
+    async def unarchive(self, session_id: str) -> None:
+        self.done.append(("unarchive", session_id))
+
+    async def delete(self, session_id: str) -> None:
+        self.done.append(("delete", session_id))
+
+    async def export(
+        self, session_id: str, kind: str, *, path: Path | None, unsaved: Sequence[Item]
+    ) -> str | None:
+        self.done.append(("export", session_id, kind, path, [i.value() for i in unsaved]))
+        return None if path is not None else "text"
 
     def keep(self, session_id: str, items: list[Item], **more: Any) -> SavedSession:
         """Have a saved session on "disk"."""
@@ -353,6 +418,7 @@ class World:
                 clock=FakeClock(),
                 new_session_id=lambda: SessionId(f"session-{next(self.session_ids)}"),
                 base_instructions="be good",
+                compaction_instructions="be brief",
                 version="0",
                 providers=lambda: ["fake"],
             )

@@ -659,14 +659,6 @@ async def test_a_submission_that_waits_for_room_hears_that_the_session_is_closed
     assert len(refused) == 3
 
 
-async def test_compaction_says_that_it_is_not_there_yet_and_closes_no_turn(
-    session: Session,
-) -> None:
-    await session.submit(ops.Compact(), "c")
-    error = await next_of(session, ev.Error)
-    assert "not available yet" in error.message
-
-
 async def test_message_history_is_written_and_read(world: World, session: Session) -> None:
     await session.submit(ops.AddToHistory("typed"))
     await session.submit(ops.GetHistoryEntryRequest(0, 7), "r1")

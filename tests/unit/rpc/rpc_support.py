@@ -28,10 +28,16 @@ from codex_rpc.protocol.ops import Op, UserInput
 from codex_rpc.protocol.params import (
     ConfigureParams,
     ConfigureResult,
+    ExportParams,
+    ExportResult,
+    ForkParams,
+    ForkResult,
     ListParams,
     ReadParams,
+    RenameParams,
     ResumeParams,
     ResumeResult,
+    SessionIdParams,
 )
 from codex_rpc.protocol.policy import SandboxPolicy
 from codex_rpc.protocol.records import ReadPage, SessionPage
@@ -86,6 +92,11 @@ class FakeManager:
     """Methods that were cancelled while they waited."""
     unsaved: int = 0
     providers: list[str] = field(factory=lambda: ["openai", "scripted"])
+
+    @property
+    def library(self) -> FakeManager:
+        """The saved sessions are here as well."""
+        return self
 
     async def _enter(self, name: str, params: Any = None) -> None:
         self.calls.append((name, params))
@@ -155,6 +166,28 @@ class FakeManager:
     async def list(self, params: ListParams) -> SessionPage:
         await self._enter("list", params)
         return SessionPage(sessions=[], filtered_out={})
+
+    async def fork(self, params: ForkParams) -> Any:
+        await self._enter("fork", params)
+        session = self._open(str(uuid.uuid4()))
+        opened = described(session, resumed=False)
+        return Opened(session, ForkResult(**opened, forked_from="theirs", warnings=[]))
+
+    async def rename(self, params: RenameParams) -> None:
+        await self._enter("rename", params)
+
+    async def archive(self, params: SessionIdParams) -> None:
+        await self._enter("archive", params)
+
+    async def unarchive(self, params: SessionIdParams) -> None:
+        await self._enter("unarchive", params)
+
+    async def delete(self, params: SessionIdParams) -> None:
+        await self._enter("delete", params)
+
+    async def export(self, params: ExportParams) -> ExportResult:
+        await self._enter("export", params)
+        return ExportResult(text="text")
 
     async def read(self, params: ReadParams) -> ReadPage:
         await self._enter("read", params)
