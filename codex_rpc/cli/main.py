@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "exec": ("codex_rpc.cli.exec", "run one turn in the terminal"),
     "doctor": ("codex_rpc.cli.doctor", "say what this machine and the configuration give"),
     "sandbox": ("codex_rpc.cli.sandbox", "run a command under the sandbox policy"),
+    "sessions": ("codex_rpc.cli.sessions", "find, show, continue and mend saved sessions"),
     "demo": ("codex_rpc.cli.demo", "show a session with a scripted model, a crash and a resume"),
     "schema": ("codex_rpc.cli.schema", "print the JSON Schema of the protocol"),
 }
