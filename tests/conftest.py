@@ -9,6 +9,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write what the tests see into tests/golden/wire instead of comparing with it",
     )
+    parser.addoption(
+        "--kills",
+        type=int,
+        default=50,
+        help="how often the server is killed at a random moment (50)",
+    )
+    parser.addoption(
+        "--codex-020",
+        metavar="PATH",
+        help="the real Codex CLI 0.20 (npm: @openai/codex@0.20.0), to exchange sessions with",
+    )
+    parser.addoption(
+        "--codex-latest",
+        metavar="PATH",
+        help="the Codex CLI of today (npm: @openai/codex), whose sessions are continued",
+    )
 
 
 @pytest.fixture
@@ -21,3 +37,10 @@ def update_golden(request: pytest.FixtureRequest) -> bool:
     """Whether golden files are to be written anew."""
     update: bool = request.config.getoption("--update-golden")
     return update
+
+
+@pytest.fixture
+def kills(request: pytest.FixtureRequest) -> int:
+    """How often a test kills the server."""
+    count: int = request.config.getoption("--kills")
+    return count

@@ -75,6 +75,8 @@ class Recording:
     arguments: tuple[str, ...] = ()
     configuration: str = ""
     """Tables that its config.toml had besides the provider's."""
+    summaries: tuple[str, ...] = ()
+    """What stands for earlier items in requests, and is an item of no response."""
     still_retrying: bool = False
     """It ends before its last turn does: the last request is repeated some more times."""
 

@@ -17,6 +17,8 @@ from support.golden_compare import AnyInteger, Json, Pattern
 from support.golden_recorder import Rule, with_body, with_events, with_items
 
 INTERRUPTED = " Turn interrupted"
+COMPACTED = "Compact task completed"
+SUMMARY_REQUEST = "Write the summary now."
 INTERRUPTED_NOTE = r"\[interrupted by the user after \d+\.\d s; what still ran was stopped\]\n"
 
 
@@ -307,6 +309,66 @@ def unknown_items_are_kept(recording: Recording) -> Recording:
     at = next(n for n, item in enumerate(recording.rollout) if is_assistant(item))
     rollout = (*recording.rollout[:at], *unknown, *recording.rollout[at:])
     return evolve(recording, rollout=rollout)
+
+
+# Compaction.
+
+
+def a_compaction_is_announced(recording: Recording) -> Recording:
+    """`context_compacted` with the summary, not an agent message that says that it was done."""
+
+    def change(events: tuple[Timed, ...]) -> Iterator[Timed]:
+        for event in events:
+            if event.body.get("message") == COMPACTED:
+                yield evolve(
+                    event, body={"type": "context_compacted", "summary": _summary(recording)}
+                )
+            else:
+                yield event
+
+    return with_events(recording, change)
+
+
+def a_summary_is_asked_for_in_our_words(recording: Recording) -> Recording:
+    """What the model is told to do is not taken over; and nobody is shown how it thought about
+    that, so no summary of its reasoning is asked for."""
+
+    def change(items: tuple[Json, ...]) -> Iterator[Json]:
+        for item in items:
+            if _is_summary_request(item):
+                yield {**item, "content": [{**item["content"][0], "text": SUMMARY_REQUEST}]}
+            else:
+                yield item
+
+    reasoning = (
+        {**asked, "summary": None} if any(map(_is_summary_request, request)) else asked
+        for request, asked in zip(recording.requests, recording.reasoning, strict=True)
+    )
+    return evolve(with_items(recording, change), reasoning=tuple(reasoning))
+
+
+def _is_summary_request(item: Json) -> bool:
+    return is_user(item) and text_of(item) == "Start Summarization"
+
+
+def a_summary_is_sent_alone(recording: Recording) -> Recording:
+    """**BUG**: the summary was joined to the text that had been streamed before it. We send it
+    as a message of its own; the requests before it are as in `assistant_texts_are_sent_once`."""
+    summary = _summary(recording)
+    *before, (joined, *after) = recording.requests
+    assert text_of(joined).endswith(summary)
+    assert text_of(joined) != summary
+    alone = {**joined, "content": [{**joined["content"][0], "text": summary}]}
+    fixed = assistant_texts_are_sent_once(evolve(recording, requests=tuple(before)))
+    return evolve(fixed, requests=(*fixed.requests, (alone, *after)), summaries=(summary,))
+
+
+def _summary(recording: Recording) -> str:
+    """What the model answered when it was told to summarise: the one message that is no item."""
+    said = [text_of(item) for item in script_items(recording.responses).values()]
+    kept = [text_of(item) for item in recording.rollout if is_assistant(item)]
+    (summary,) = (text for text in said if text not in kept)
+    return summary
 
 
 # What commands print, and what the model is told of it.
