@@ -2,8 +2,8 @@
 
 Owns the socket on which holders are asked, one for each process, and the question itself. It
 decides nothing: whoever holds a session is told that it is wanted, and the lock says when it
-is free. Only the same user can ask: the socket is in a folder that nobody else may enter, and
-where the system tells who is on the other side, that is checked too.
+is free. Only the same user can ask: on Linux the system tells who is on the other side;
+elsewhere the socket is in a folder that nobody else may enter.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import struct
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -62,10 +63,12 @@ class Takeover:
 class ControlSocket:
     """Where this process can be asked to let go of the sessions that it holds."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, in_folder: bool = sys.platform != "linux") -> None:
+        """`in_folder`: the socket is a file in a folder of its own, not only a name."""
+        self._in_folder = in_folder
         self._sessions: dict[SessionId, Takeover] = {}
         self.address: str | None = None
-        """A socket's path; None: nobody can ask, or not yet."""
+        """A socket's path or, on Linux, its name behind a NUL; None: nobody can ask, or not yet."""
 
     def register(self, session_id: SessionId) -> Takeover:
         """Answer for a session from now on."""
@@ -82,22 +85,30 @@ class ControlSocket:
         Where no such socket can be made, it only waits: sessions work, and whoever wants one
         hears that its holder cannot be asked.
         """
+        folder: Path | None = None
         try:
-            folder = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp, None, "codex-rpc-"))
-            listener = await anyio.create_unix_listener(folder / "control", mode=0o600)
+            if not self._in_folder:
+                # A name without a file: a process that is killed leaves nothing behind.
+                address = f"\0codex-rpc-{uuid.uuid4().hex}"
+                listener = await anyio.create_unix_listener(address)
+            else:
+                folder = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp, None, "codex-rpc-"))
+                address = str(folder / "control")
+                listener = await anyio.create_unix_listener(address, mode=0o600)
         except (OSError, AttributeError, NotImplementedError, ValueError):
             on_ready()
             await anyio.sleep_forever()
             return
-        self.address = str(folder / "control")
+        self.address = address
         on_ready()
         try:
             async with listener:
                 await listener.serve(self._answer)
         finally:
             self.address = None
-            with suppress(OSError), anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(_remove, folder)
+            if folder is not None:
+                with suppress(OSError), anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(_remove, folder)
 
     async def _answer(self, stream: anyio.abc.SocketStream) -> None:
         with anyio.move_on_after(ANSWER_S), suppress(*_GONE):
