@@ -156,6 +156,8 @@ async def field(
                 "sandbox_mode": f'"{_sandbox_mode(mode)}"',
                 "sandbox_means": '"bubblewrap"' if means == "none" else f'"{means}"',
                 "sandbox_deny_read": json.dumps(stage.denied()),
+                # What is to be seen here is what gets out, not what is masked when it does.
+                "history.redact": "false",
                 "sandbox_workspace_write.writable_roots": json.dumps([str(r) for r in stage.roots]),
             },
         )
