@@ -1,6 +1,12 @@
 """What every test shares."""
 
+import signal
+
 import pytest
+
+if hasattr(signal, "SIGHUP"):
+    # A run that is to outlive its terminal ignores it, and what is started here would inherit that.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

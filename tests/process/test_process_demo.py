@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
@@ -11,6 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 from support.client import COMMAND, environment
+from support.processes import is_running
 from support.terminal import at_terminal
 
 
@@ -29,14 +29,6 @@ def run_demo(home: Path, *arguments: str, **more: str) -> subprocess.CompletedPr
         encoding="utf-8",
         timeout=18,
     )
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_a_crash_and_a_resume_are_shown_with_their_messages(home: Path) -> None:
@@ -122,6 +114,6 @@ async def test_stopping_it_leaves_neither_process_nor_folder(home: Path, number:
         assert await terminal.exit_code() == 128 + number
         assert "stopped" in terminal.text
         with anyio.fail_after(5):
-            while is_alive(int(pid)):
+            while is_running(int(pid)):
                 await anyio.sleep(0.01)
     assert list((home / "tmp").iterdir()) == []

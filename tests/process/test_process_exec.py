@@ -16,6 +16,7 @@ import pytest
 from support.client import COMMAND, environment
 from support.conversation import completed, message, text_events, write_config
 from support.model_server import ModelServer
+from support.processes import is_running
 from support.terminal import Terminal, at_terminal
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -89,14 +90,6 @@ def outputs(home: Path) -> list[str]:
 
 def last_turn(home: Path) -> dict[str, Any]:
     return [r for r in records(home) if r.get("record_type") == "turn"][-1]
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 async def wait_until(condition: Any) -> None:
@@ -590,7 +583,7 @@ async def test_a_second_ctrl_c_leaves_at_once_and_leaves_nothing_running(
         assert await terminal.exit_code() == 130
         assert "\ninterrupted\n" not in terminal.text
     pid = int((work / "pid").read_text())
-    await wait_until(lambda: not is_alive(pid))
+    await wait_until(lambda: not is_running(pid))
 
 
 async def test_ctrl_c_before_the_session_is_open_leaves_none(home: Path, work: Path) -> None:

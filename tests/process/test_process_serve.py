@@ -17,6 +17,7 @@ import pytest
 from support.client import COMMAND, Client, RpcError, environment, running
 from support.conversation import call_events, conversation_of, text_events, write_config
 from support.model_server import ModelServer
+from support.processes import is_running
 
 LIST = b'{"jsonrpc":"2.0","id":1,"method":"session/list"}\n'
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -36,15 +37,6 @@ async def poll(condition: Any) -> None:
     with anyio.fail_after(10):
         while not condition():
             await anyio.sleep(0.01)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    stat = Path(f"/proc/{pid}/stat")
-    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 @pytest.mark.parametrize("command", [COMMAND, [sys.executable, "-m", "codex_rpc"]])
@@ -159,7 +151,7 @@ async def test_end_of_input_ends_the_running_command_and_saves(tmp_path: Path) -
             await client.wait_for_end()
             types = [e["msg"]["type"] for e in client.events()]
             assert types[-3:] == ["exec_command_end", "turn_aborted", "shutdown_complete"]
-    assert not is_alive(pid)
+    assert not is_running(pid)
     assert records(tmp_path)[-1]["status"] == "aborted"
     outputs = [r for r in records(tmp_path) if r.get("type") == "function_call_output"]
     assert [o["call_id"] for o in outputs] == ["call_1_0"]
@@ -180,7 +172,7 @@ async def test_a_polite_signal_is_a_clean_shutdown(tmp_path: Path, number: signa
             await client.wait_for_end()
             assert client.process.returncode == 0
             assert client.events()[-1]["msg"]["type"] == "shutdown_complete"
-    assert not is_alive(pid)
+    assert not is_running(pid)
 
 
 @LINUX

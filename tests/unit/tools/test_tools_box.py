@@ -11,14 +11,13 @@ from typing import Any
 import anyio
 import pytest
 from anyio import fail_after
+from support.processes import is_running, pid_from
 from tools_support import (
     Host,
     config,
     context,
     end_of,
     function_call,
-    is_running,
-    pid_from,
     shell,
     toolbox,
 )

@@ -11,7 +11,7 @@ import anyio
 import orjson
 import pytest
 from anyio import fail_after
-from tools_support import gone, pid_from
+from support.processes import gone, pid_from
 
 from codex_rpc.config.settings import ShellEnvironment
 from codex_rpc.tools.notify import Notifier

@@ -11,6 +11,7 @@ import anyio
 import orjson
 import pytest
 from anyio import fail_after
+from support.processes import is_running, pid_from
 from tools_support import (
     Host,
     StageConfinement,
@@ -19,8 +20,6 @@ from tools_support import (
     context,
     end_of,
     function_call,
-    is_running,
-    pid_from,
     shell,
     shell_tool,
     told,

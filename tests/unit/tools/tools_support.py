@@ -189,29 +189,3 @@ def end_of(outcome: ToolOutcome) -> ExecCommandEnd:
     (end,) = outcome.events
     assert isinstance(end, ExecCommandEnd)
     return end
-
-
-def is_running(pid: int) -> bool:
-    """Whether the process exists and is no zombie that merely waits to be collected."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    stat = Path(f"/proc/{pid}/stat")
-    if not stat.exists():
-        return not Path("/proc/self").exists()
-    return stat.read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
-
-
-async def pid_from(path: Path) -> int:
-    """The process id that a command writes to `path`, a line, when it is ready."""
-    file = anyio.Path(path)
-    while not (await file.exists() and (await file.read_text()).endswith("\n")):
-        await anyio.sleep(0.005)
-    return int(await file.read_text())
-
-
-async def gone(*pids: int) -> None:
-    """Wait until none of the processes runs any more."""
-    while any(is_running(pid) for pid in pids):
-        await anyio.sleep(0.005)

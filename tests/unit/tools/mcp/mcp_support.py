@@ -232,21 +232,3 @@ async def pid_from(path: Path) -> int:
     """The process id that somebody writes to `path`, as a line."""
     await written(path, "\n")
     return int(path.read_text())
-
-
-def is_running(pid: int) -> bool:
-    """Whether the process exists and is no zombie that merely waits to be collected."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    stat = Path(f"/proc/{pid}/stat")
-    if not stat.exists():
-        return not Path("/proc/self").exists()
-    return stat.read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
-
-
-async def gone(*pids: int) -> None:
-    """Wait until none of the processes runs any more."""
-    while any(is_running(pid) for pid in pids):
-        await anyio.sleep(0.005)

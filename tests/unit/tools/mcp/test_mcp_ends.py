@@ -16,8 +16,6 @@ from mcp_support import (
     call,
     demo,
     end_of,
-    gone,
-    is_running,
     made,
     pid_from,
     plain,
@@ -25,6 +23,7 @@ from mcp_support import (
     told,
     write_plain,
 )
+from support.processes import gone, is_running
 
 from codex_rpc.protocol.events import (
     BackgroundEvent,

@@ -10,7 +10,8 @@ from pathlib import Path
 import anyio
 import pytest
 from anyio import fail_after
-from mcp_support import gone, is_running, pid_from, write_plain
+from mcp_support import pid_from, write_plain
+from support.processes import gone, is_running
 
 RUN = """
 import os, sys
