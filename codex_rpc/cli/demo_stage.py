@@ -223,7 +223,10 @@ class Server:
         request_id = next(self._ids)
         message = {"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}
         self._stage.sent(method, params)
-        await self._process.stdin.send(json.dumps(message).encode() + b"\n")
+        try:
+            await self._process.stdin.send(json.dumps(message).encode() + b"\n")
+        except anyio.BrokenResourceError as exc:
+            raise DemoFailed(f"the server ended before {method} could be sent") from exc
         answer = await self.until(lambda: self._answer(request_id), f"the answer to {method}")
         if "error" in answer:
             raise DemoFailed(f"{method} failed: {answer['error']['message']}")
