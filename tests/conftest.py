@@ -5,8 +5,11 @@ import signal
 import pytest
 
 if hasattr(signal, "SIGHUP"):
-    # A run that is to outlive its terminal ignores it, and what is started here would inherit that.
+    # A run in the background, or one that is to outlive its terminal, ignores these, and what is
+    # started here would inherit that.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
