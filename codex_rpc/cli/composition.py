@@ -14,13 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from codex_rpc import __version__
+from codex_rpc.config.builtin_providers import BUILTIN_PROVIDERS
 from codex_rpc.config.cli_overrides import Override, parse_override
 from codex_rpc.config.loader import load_config, resolve_codex_home
-from codex_rpc.config.providers import BUILTIN_PROVIDERS
 from codex_rpc.config.settings import Config
 from codex_rpc.core.ports import MessageHistory, ModelClient, Notifier, ToolBox
 from codex_rpc.core.services import Services
-from codex_rpc.model.instructions import BASE_INSTRUCTIONS, COMPACTION_INSTRUCTIONS
 from codex_rpc.model.registry import make_model
 from codex_rpc.protocol.errors import ConfigError
 from codex_rpc.protocol.frozen import frozen
@@ -118,8 +117,6 @@ def compose(overrides: Sequence[str]) -> Services:
         backends=Backends(codex_home, environ),
         clock=SystemClock(),
         new_session_id=lambda: SessionId(str(uuid.uuid4())),
-        base_instructions=BASE_INSTRUCTIONS,
-        compaction_instructions=COMPACTION_INSTRUCTIONS,
         version=__version__,
         providers=configurator.providers,
     )

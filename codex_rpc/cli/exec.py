@@ -20,6 +20,7 @@ from attrs import evolve, fields
 from codex_rpc.cli.composition import compose
 from codex_rpc.cli.conversation import View, Wish, converse
 from codex_rpc.cli.event_lines import EventLines
+from codex_rpc.cli.main import OSS
 from codex_rpc.cli.process import keep_memory_private, start_logging
 from codex_rpc.core.manager import SessionManager
 from codex_rpc.core.services import Services
@@ -149,6 +150,10 @@ def _wish(arguments: argparse.Namespace, services: Services) -> Wish:
         said = evolve(overrides, config={"sandbox_mode": arguments.sandbox})
         policy = services.configure(cwd=cwd, overrides=said).sandbox_policy
         overrides = evolve(overrides, sandbox_policy=policy)
+    if arguments.resume is not None and OSS in arguments.overrides:
+        # Whoever says --oss here means this turn, whatever the session has used before.
+        provider = services.configure(cwd=cwd, overrides=overrides).provider
+        overrides = evolve(overrides, model_provider=provider.id)
     given = {a.name: getattr(overrides, a.name) for a in fields(SessionOverrides)}
     opening: ConfigureParams | ResumeParams
     if arguments.resume is None:

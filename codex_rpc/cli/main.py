@@ -26,10 +26,14 @@ first steps:
   export OPENAI_API_KEY=...            then
   codex-rpc doctor                     see whether everything is there
   codex-rpc exec "explain this folder" one turn in the terminal
+  codex-rpc exec --oss "explain it"    the same with Ollama on this machine, without a key
   printf '{"jsonrpc":"2.0","id":1,"method":"session/list"}\\n' | codex-rpc
 
 files: $CODEX_HOME/config.toml (default ~/.codex/config.toml), $CODEX_HOME/sessions/
 """
+
+OSS = "oss=true"
+"""The `-c` option that `--oss` stands for."""
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("codex_rpc.cli.serve", "speak JSON-RPC on stdin and stdout (the default)"),
@@ -64,6 +68,9 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         if getattr(arguments, name) is None:
             setattr(arguments, name, getattr(before, name))
     arguments.overrides = [*before.overrides, *arguments.overrides]
+    if before.oss or arguments.oss:
+        # Before all others, so that each of them wins.
+        arguments.overrides.insert(0, OSS)
     run: Callable[[argparse.Namespace], int] = module.run
     sys.exit(run(arguments))
 
@@ -84,6 +91,12 @@ def _parser(prog: str, description: str) -> argparse.ArgumentParser:
         action="append",
         default=[],
         help="override a (dotted) key of config.toml; the value is TOML, or else plain text",
+    )
+    parser.add_argument(
+        "--oss",
+        action="store_true",
+        help="use a model on this machine: Ollama's, or LM Studio's with oss_provider = "
+        '"lmstudio"; -m or -c model=NAME says which (default gpt-oss:20b)',
     )
     parser.add_argument(
         "--log-file", metavar="FILE", help="write the log there instead of to stderr"

@@ -13,6 +13,7 @@ import anyio
 
 from codex_rpc.cli import exec as exec_command
 from codex_rpc.cli.composition import compose
+from codex_rpc.cli.main import OSS
 from codex_rpc.cli.process import keep_memory_private
 from codex_rpc.cli.session_ids import session_id_of, short_ids
 from codex_rpc.core.manager import SessionManager
@@ -74,11 +75,12 @@ def _turn(said: argparse.Namespace, action: str) -> argparse.Namespace:
     """What was said behind the id: a prompt, and the options of `exec`."""
     parser = argparse.ArgumentParser(prog=f"codex-rpc sessions {action} ID", allow_abbrev=False)
     parser.add_argument("-c", "--config", dest="overrides", action="append", default=[])
+    parser.add_argument("--oss", action="store_true")
     if action == "fork":
         parser.add_argument("--up-to", type=int, metavar="INDEX")
     exec_command.add_arguments(parser)
     turn = parser.parse_args(said.rest)
-    turn.overrides = [*said.overrides, *turn.overrides]
+    turn.overrides = [*([OSS] if turn.oss else ()), *said.overrides, *turn.overrides]
     turn.log_file = said.log_file
     return turn
 

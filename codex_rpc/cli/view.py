@@ -114,6 +114,8 @@ class TerminalView:
         self._asked: set[str] = set()
         self._outputs: dict[str, OutputWindow] = {}
         self._tokens: list[TokenCount] = []
+        self._trouble = ""
+        """What was last said to have gone wrong with the model."""
         self._session_id = ""
         self._turn_id = ""
         self._cwd = ""
@@ -180,9 +182,13 @@ class TerminalView:
                 self._tokens.append(tokens)
             case StreamError() as trouble:
                 await self._void("it comes again")
+                said = exact(trouble.message).removesuffix(".")
+                if trouble.message == self._trouble:
+                    said = "the same again"
+                self._trouble = trouble.message
                 await self._block(
                     Text(
-                        f"{exact(trouble.message)}; trying again in "
+                        f"{said}; trying again in "
                         f"{trouble.retry_in_ms / 1000:.1f} s "
                         f"({trouble.attempt} of {trouble.max_attempts})",
                         style=CAREFUL,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from attrs import evolve
 
-from codex_rpc.config.providers import OPENAI_KEY
+from codex_rpc.config.builtin_providers import OPENAI_KEY
 from codex_rpc.config.settings import Provider
 from codex_rpc.protocol.errors import ConfigError
 
@@ -37,12 +37,20 @@ def with_credentials(
 
 
 def missing_credentials(provider: Provider, codex_home: Path) -> str | None:
-    """What to set, and where, so that `provider` has the key it needs; None: nothing is missing."""
+    """What to set, and where, so that `provider` has the key it needs; None: nothing is missing.
+
+    A header that says who asks is as good as a key.
+    """
     if provider.env_key is None or provider.api_key is not None:
         return None
+    headers = {"authorization", (provider.api_key_header or "authorization").lower()}
+    if headers & {name.lower() for name in provider.http_headers}:
+        return None
+    of_header = [v for name, v in provider.env_http_headers.items() if name.lower() in headers]
+    variable = of_header[0] if of_header else provider.env_key
     text = (
         f"There is no API key for {provider.name}: set the environment variable "
-        f"{provider.env_key} where codex-rpc is started"
+        f"{variable} where codex-rpc is started"
     )
     if provider.requires_openai_auth:
         text += (

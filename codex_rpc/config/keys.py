@@ -32,6 +32,11 @@ VARIABLE = Leaf(
     (str,),
     valid=lambda value: re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value) is not None,
 )
+HEADER = Leaf(
+    "the name of an HTTP header",
+    (str,),
+    valid=lambda value: re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", value) is not None,
+)
 PATH = Leaf("a path", (str,), valid=bool, is_path=True)
 GLOB = Leaf("a pattern of paths, such as **/.env", (str,), valid=bool, is_path=True)
 ADDRESS = Leaf("an address that begins with http:// or https://", (str,), valid=is_address)
@@ -56,6 +61,7 @@ _PROVIDER = Table(
         "env_key": VARIABLE,
         "env_key_instructions": TEXT,
         "wire_api": _choice("responses", "chat"),
+        "api_key_header": HEADER,
         "query_params": TEXT_BY_NAME,
         "http_headers": TEXT_BY_NAME,
         "env_http_headers": Entries(VARIABLE),
@@ -93,6 +99,8 @@ _MCP_SERVER = Table(
 _SESSION_KEYS: dict[str, Node] = {
     "model": NAME,
     "model_provider": NAME,
+    "oss": FLAG,
+    "oss_provider": NAME,
     "model_context_window": POSITIVE,
     "model_max_output_tokens": POSITIVE,
     "model_auto_compact_token_limit": COUNT,
@@ -138,7 +146,7 @@ _SESSION_KEYS: dict[str, Node] = {
     "experimental_resume": PATH,
 }
 
-_UNUSED_KEYS: dict[str, Node] = {
+UNUSED_KEYS: dict[str, Node] = {  # what the Codex CLI has and we make no use of
     "analytics": SETTINGS,
     "chatgpt_base_url": TEXT,
     "check_for_update_on_startup": FLAG,
@@ -168,7 +176,6 @@ _UNUSED_KEYS: dict[str, Node] = {
     "model_supports_reasoning_summaries": FLAG,
     "model_verbosity": TEXT,
     "notice": SETTINGS,
-    "oss_provider": TEXT,
     "otel": SETTINGS,
     "preferred_auth_method": TEXT,
     "project_doc_fallback_filenames": TEXTS,
@@ -187,10 +194,10 @@ _UNUSED_KEYS: dict[str, Node] = {
 ROOT = Table(
     {
         **_SESSION_KEYS,
-        **_UNUSED_KEYS,
+        **UNUSED_KEYS,
         "model_providers": Entries(_PROVIDER),
         "profile": NAME,
-        "profiles": Entries(Table({**_SESSION_KEYS, **_UNUSED_KEYS})),
+        "profiles": Entries(Table({**_SESSION_KEYS, **UNUSED_KEYS})),
         "projects": Entries(Table({"trust_level": TEXT})),
     }
 )

@@ -14,6 +14,7 @@ from typing import Any
 
 from attrs import field
 
+from codex_rpc.config.builtin_providers import OSS_PROVIDERS
 from codex_rpc.config.cli_overrides import FLAG_SOURCE, Override, nested, parse_key, with_value
 from codex_rpc.config.keys import ROOT
 from codex_rpc.config.schema import Source, UnknownKey, check, warnings_for
@@ -51,7 +52,7 @@ def read_layers(
     given = _given(cli_overrides, overrides, unknown)
     # Which profile, and what is in it, may itself be said above config.toml.
     name, profile = _profile(_with_all(saved, given), file)
-    table = _with_all(_merged(saved, profile), given)
+    table = _with_oss(_with_all(_merged(saved, profile), given), given, profile)
     return Layers(table, name, warnings_for(unknown, ROOT))
 
 
@@ -122,6 +123,24 @@ _PARAMETER_NAMES = (
 def _with_all(table: dict[str, Any], given: Sequence[Override]) -> dict[str, Any]:
     for entry in given:
         table = with_value(table, entry.key, entry.value)
+    return table
+
+
+def _with_oss(
+    table: dict[str, Any], given: Sequence[Override], profile: Mapping[str, Any]
+) -> dict[str, Any]:
+    """With `oss`, the provider and the model of config.toml do not count; what is said above it
+    still does, and the model of a profile that is for no other provider."""
+    if not table.get("oss"):
+        return table
+    said = {entry.key for entry in given}
+    table = dict(table)
+    if ("model_provider",) not in said:
+        name = table.get("oss_provider", "ollama")
+        table["model_provider"] = OSS_PROVIDERS.get(name, name)
+    is_of_profile = "model" in profile and "model_provider" not in profile
+    if ("model",) not in said and not is_of_profile:
+        table.pop("model", None)
     return table
 
 

@@ -22,7 +22,7 @@ from codex_rpc.config.project_docs import (
     UserInstructions,
     read_user_instructions,
 )
-from codex_rpc.config.providers import known_providers
+from codex_rpc.config.providers import check_environment, known_providers
 from codex_rpc.config.secrets import known_secrets
 from codex_rpc.config.settings import Config, HistorySettings, Provider, ShellEnvironment
 from codex_rpc.protocol.errors import ConfigError
@@ -67,9 +67,11 @@ def load_config(
     file = codex_home / "config.toml"
     layers = read_layers(file, cli_overrides, overrides)
     table = layers.table
-    providers = known_providers(table.get("model_providers", {}), environ)
+    entries = table.get("model_providers", {})
+    providers = known_providers(entries, environ)
     servers = table.get("mcp_servers", {})
     provider = _chosen_provider(table, providers, file)
+    check_environment(provider.id, entries, environ)
     chosen = with_credentials(provider, environ=environ, codex_home=codex_home)
     shell_environment = _shell_environment(
         table, secret_variables(providers.values()) | server_secrets(servers.values())
@@ -78,7 +80,7 @@ def load_config(
     return Config(
         codex_home=codex_home,
         cwd=cwd,
-        model=table.get("model", DEFAULT_MODEL),
+        model=table.get("model") or provider.default_model or DEFAULT_MODEL,
         provider=chosen,
         providers=providers,
         profile=layers.profile,
@@ -122,11 +124,12 @@ def _chosen_provider(
     name = table.get("model_provider", DEFAULT_PROVIDER)
     provider = providers.get(name)
     if provider is None:
+        by_oss = table.get("oss") and name == table.get("oss_provider")
         raise ConfigError(
             f'there is no model provider "{name}"; known are: {", ".join(providers)}. '
             f"A provider is a table [model_providers.NAME] in {file}",
             file=str(file),
-            key="model_provider",
+            key="oss_provider" if by_oss else "model_provider",
         )
     return provider
 

@@ -28,17 +28,33 @@ WireApi = Literal["responses", "chat"]
 
 
 @frozen(kw_only=True)
+class LocalServer:
+    """A program that serves models on the user's own machine: what to tell its user."""
+
+    start: str
+    """How it is started, a command or a sentence."""
+    install: str
+    """Where it is to be had."""
+    add_model: str
+    """How a model gets there, a command or a sentence; `{model}` stands for its name."""
+
+
+@frozen(kw_only=True)
 class Provider:
     """Where a model is served, and how to speak to it."""
 
     id: str
     """The key under `[model_providers]`, or the name of a built-in provider."""
     name: str
+    default_model: str | None = None
+    """Asked where no model is configured; None: the program's default."""
     base_url: str | None = None
     env_key: str | None = None
     """The environment variable that holds the API key; None: none is needed."""
     env_key_instructions: str | None = None
     wire_api: WireApi = "responses"
+    api_key_header: str | None = None
+    """The header that the key is sent in, as it is; None: as a bearer token."""
     query_params: Mapping[str, str] = field(factory=dict, repr=False)
     http_headers: Mapping[str, str] = field(factory=dict, repr=False)
     """Sent with each request; in the chosen provider those of `env_http_headers` are filled in."""
@@ -52,6 +68,8 @@ class Provider:
     """From `env_key`, else from auth.json where the provider uses OpenAI's login."""
     script: Path | None = None
     """The scripted provider's turns."""
+    local: LocalServer | None = None
+    """What is known of the program, for a provider that runs on the user's own machine."""
 
     @property
     def max_retries(self) -> int:

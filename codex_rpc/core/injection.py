@@ -6,6 +6,7 @@ and not where it was.
 
 from __future__ import annotations
 
+from codex_rpc.core.prompts import interruption_note
 from codex_rpc.protocol.items import Item, text_message
 from codex_rpc.protocol.tools import TurnContext
 
@@ -32,10 +33,8 @@ def instructions_message(user_instructions: str) -> Item:
 
 def interruption_message() -> Item:
     """That the turn before did not come to its end; goes before the input that follows it."""
-    return text_message(
-        "<environment_context>\nThe previous turn was interrupted before it was finished; "
-        "what it had done until then stands.\n</environment_context>"
-    )
+    note = interruption_note()
+    return text_message(f"<interrupted_turn>\n{note}\n</interrupted_turn>")
 
 
 def injected_messages(context: TurnContext, user_instructions: str | None) -> list[Item]:

@@ -17,6 +17,7 @@ from codex_rpc.core.events import EventQueue
 from codex_rpc.core.history import History
 from codex_rpc.core.inbox import Gate, Mailbox
 from codex_rpc.core.ports import ModelClient, RolloutLog, ToolBox
+from codex_rpc.core.prompts import base_instructions
 from codex_rpc.core.reconfiguration import context_of
 from codex_rpc.core.recorder import Recorder
 from codex_rpc.core.redaction import Redactor
@@ -78,8 +79,7 @@ def construct(
         tools=parts.tools,
         clock=services.clock,
         redactor=Redactor(config.secrets if config.history.redact else ()),
-        instructions=config.base_instructions or services.base_instructions,
-        compaction_instructions=services.compaction_instructions,
+        instructions=config.base_instructions or base_instructions(config.model),
         user_instructions=config.user_instructions,
         context=context_of(config),
         model_provider=config.provider.id,

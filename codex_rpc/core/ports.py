@@ -49,9 +49,11 @@ class Clock(Protocol):
 class ModelClient(Protocol):
     """One provider, ready to be asked."""
 
-    @property
-    def context_window(self) -> int | None:
-        """In tokens; None: not known."""
+    def context_window(self, model: str) -> int | None:
+        """Of `model`, in tokens: configured, else told by the server, else known or assumed.
+
+        It may change until `stream` has been entered once. None: there is no limit.
+        """
         ...
 
     @property

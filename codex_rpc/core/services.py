@@ -18,10 +18,6 @@ class Services:
     backends: Backends
     clock: Clock
     new_session_id: Callable[[], SessionId]
-    base_instructions: str
-    """The built-in system prompt."""
-    compaction_instructions: str
-    """How a conversation is to be summarised."""
     version: str
     providers: Callable[[], Sequence[str]]
     """The names of the configured model providers; never raises."""

@@ -18,6 +18,7 @@ from codex_rpc.config.settings import Config
 from codex_rpc.core.errands import Errands
 from codex_rpc.core.events import EventQueue
 from codex_rpc.core.inbox import CloseRequest, Lane, Mailbox, RenameRequest, Submission
+from codex_rpc.core.prompts import base_instructions
 from codex_rpc.core.reconfiguration import existing_directory, merged, overridden, reconfigured
 from codex_rpc.core.recorder import STORAGE_FAILED_CODE
 from codex_rpc.core.redaction import Redactor
@@ -422,7 +423,7 @@ class Session:
         self.env.model = model
         self.env.tools = self.services.backends.tools(config)
         self.env.redactor = Redactor(config.secrets if config.history.redact else ())
-        self.env.instructions = config.base_instructions or self.services.base_instructions
+        self.env.instructions = config.base_instructions or base_instructions(config.model)
         self.env.user_instructions = config.user_instructions
         self.env.model_provider = config.provider.id
         self.env.context = context

@@ -38,7 +38,6 @@ class Surroundings:
     clock: Clock
     redactor: Redactor
     instructions: str
-    compaction_instructions: str
     user_instructions: str | None
     context: TurnContext
     model_provider: str

@@ -25,7 +25,7 @@ from codex_rpc.core.redaction import RedactedStream
 from codex_rpc.core.retries import Retries
 from codex_rpc.core.surroundings import Surroundings
 from codex_rpc.protocol.converter import unstructure
-from codex_rpc.protocol.errors import ModelError, PreviousResponseUnknown, ToolError
+from codex_rpc.protocol.errors import ContextFull, ModelError, PreviousResponseUnknown, ToolError
 from codex_rpc.protocol.events import (
     AbortReason,
     AgentMessage,
@@ -67,6 +67,10 @@ from codex_rpc.protocol.records import Record, StateRecord, TitleRecord, TurnRec
 from codex_rpc.protocol.tools import ToolOutcome, TurnContext
 
 ABORTED_OUTPUT = "aborted by the user"
+CUT_OFF_OUTPUT = (
+    "not run: your answer reached the limit of its length in the middle of this call. "
+    "Say less at once: split the work into smaller calls."
+)
 
 
 @frozen
@@ -148,11 +152,11 @@ class Turn:
         if isinstance(first.op, Compact):
             await self._compact(retries)
             return Completed(None)
-        fresh = True
+        fresh, shortened = True, False
         while True:
             if fresh:
                 await self._join()
-                if compaction.is_due(self.env, self.auto_compact_limit):
+                if compaction.is_due(self.env, self.context.model, self.auto_compact_limit):
                     await self._compact(retries)
             attempt = _Attempt()
             continued = False
@@ -163,12 +167,22 @@ class Turn:
                     raise
                 fresh = attempt.items > 0
                 continue
+            except ContextFull as exc:
+                # What the server counts is not what we count; once is enough to find out.
+                if shortened or not compaction.is_possible(self.env):
+                    raise compaction.too_long(exc) from exc
+                await self.announce(
+                    BackgroundEvent(f"{exc.message}; it is summarised, and sent again")
+                )
+                await self._compact(retries)
+                fresh = shortened = True
+                continue
             except ModelError as exc:
                 await retries.pause(exc)
                 fresh = attempt.items > 0
                 continue
             retries.succeeded()
-            fresh = True
+            fresh, shortened = True, False
             if not continued:
                 return Completed(self.last_agent_message)
 
@@ -186,7 +200,9 @@ class Turn:
                 await self._take_input(first.id, first.op, records)
             else:
                 await self.env.recorder.record_now(*records)
-            self.env.announce_now(self.id, TaskStarted(self.env.model.context_window))
+            self.env.announce_now(
+                self.id, TaskStarted(self.env.model.context_window(self.context.model))
+            )
         await self.env.recorder.wait_for_storage()
 
     async def _join(self) -> None:
@@ -335,7 +351,11 @@ class Turn:
 
     async def _run_call(self, call: Item) -> None:
         host = CallHost(self.env, self.id, self.context, self.abandoned, call)
-        outcome = await self.env.tools.call(call, host)
+        if call.value().get("status") == "incomplete":
+            # Half of a command is another command.
+            outcome = ToolOutcome(CUT_OFF_OUTPUT)
+        else:
+            outcome = await self.env.tools.call(call, host)
         output = self.env.redactor.item(call_output(call, outcome.output))
         self.env.history.add(output)
         try:

@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from codex_rpc.config.credentials import missing_credentials
 from codex_rpc.config.providers import require_address
 from codex_rpc.config.settings import Config
-from codex_rpc.model.responses import ResponsesClient
+from codex_rpc.model.chat import CHAT
+from codex_rpc.model.client import HttpModel
+from codex_rpc.model.dialect import Dialect
+from codex_rpc.model.responses import RESPONSES
 from codex_rpc.protocol.errors import ConfigError
 
 if TYPE_CHECKING:
     from codex_rpc.model.scripted import ScriptedModel
 
-    Model = ResponsesClient | ScriptedModel
+    Model = HttpModel | ScriptedModel
 
 _HEADER_NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _HEADER_VALUE = r"[^\x00-\x08\x0a-\x1f\x7f]*"
@@ -37,7 +41,7 @@ def make_model(config: Config) -> Model:
     return _FACTORIES[dialect](config)
 
 
-def _responses(config: Config) -> ResponsesClient:
+def _http(config: Config, dialect: Dialect) -> HttpModel:
     provider = config.provider
     missing = missing_credentials(provider, config.codex_home)
     if missing is not None:
@@ -52,7 +56,7 @@ def _responses(config: Config) -> ResponsesClient:
     for name, value in provider.http_headers.items():
         if not re.fullmatch(_HEADER_NAME, name) or not re.fullmatch(_HEADER_VALUE, value):
             raise _provider_error(config, "http_headers", f"has an invalid HTTP header, {name!r}")
-    return ResponsesClient(config)
+    return HttpModel(config, dialect)
 
 
 def _is_url(text: str) -> bool:
@@ -61,12 +65,6 @@ def _is_url(text: str) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
-
-
-def _chat(config: Config) -> ResponsesClient:
-    raise _provider_error(
-        config, "wire_api", 'cannot be "chat": not available yet; use wire_api = "responses"'
-    )
 
 
 def _scripted(config: Config) -> ScriptedModel:
@@ -83,7 +81,7 @@ def _provider_error(config: Config, member: str, problem: str) -> ConfigError:
 
 
 _FACTORIES: Mapping[str, Callable[[Config], Model]] = {
-    "responses": _responses,
-    "chat": _chat,
+    "responses": partial(_http, dialect=RESPONSES),
+    "chat": partial(_http, dialect=CHAT),
     "scripted": _scripted,
 }

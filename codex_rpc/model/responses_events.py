@@ -7,14 +7,13 @@ the other, for one response.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import orjson
-
-from codex_rpc.model.errors import Asked, interrupted, stream_error
-from codex_rpc.protocol.errors import ModelError, ModelRejected
+from codex_rpc.model.advice import Asked
+from codex_rpc.model.errors import content_filtered, interrupted, stream_error
+from codex_rpc.model.stream_data import count, detail, parse
+from codex_rpc.protocol.errors import ModelError
 from codex_rpc.protocol.items import Item
 from codex_rpc.protocol.model import (
     ItemDone,
@@ -55,12 +54,20 @@ class ResponseEvents:
         Raises:
             ModelError: the server says that the response has failed.
         """
-        message = _parse(data)
+        message = parse(data)
         if message is None:
             return ()
         kind = message.get("type", "error" if "error" in message else None)
         handler = self._handlers.get(kind) if isinstance(kind, str) else None
         return () if handler is None else handler(message)
+
+    def end(self) -> Events:
+        """Nothing, for `response.completed` has not come.
+
+        Raises:
+            StreamInterrupted
+        """
+        raise interrupted("the server closed the stream before the response was complete")
 
     # Deltas.
 
@@ -74,7 +81,7 @@ class ResponseEvents:
         delta = message.get("delta")
         if not isinstance(delta, str) or not delta:
             return ()
-        part = _count(message.get("summary_index")) or 0
+        part = count(message.get("summary_index")) or 0
         return (ReasoningDelta(self._ids.of_delta(message, "reasoning"), part, delta),)
 
     # Items.
@@ -117,8 +124,7 @@ class ResponseEvents:
         details = response.get("incomplete_details") if isinstance(response, dict) else None
         reason = details.get("reason") if isinstance(details, dict) else None
         if reason == "content_filter":
-            name = self._asked.provider.name
-            raise ModelRejected(f"{name} stopped the answer: its content filter objected")
+            raise content_filtered(self._asked)
         said = "the answer was cut off"
         if reason == "max_output_tokens":
             said += ": it reached the largest number of output tokens"
@@ -167,7 +173,7 @@ class _ItemIds:
             return
         self._told[item_id] = item_id
         self._aliases = dict(self._told)
-        index = _count(message.get("output_index"))
+        index = count(message.get("output_index"))
         if index is not None:
             self._by_index[index] = item_id
         if isinstance(kind, str):
@@ -191,7 +197,7 @@ class _ItemIds:
             given = ""
         known = self._aliases.get(given)
         if known is None:
-            known = self._find(given, _count(message.get("output_index")), kind)
+            known = self._find(given, count(message.get("output_index")), kind)
             if given:
                 self._aliases[given] = known
         if self._last.get(kind) != known:
@@ -207,29 +213,6 @@ class _ItemIds:
         return added or given or f"item_{self._done if index is None else index}"
 
 
-def _parse(data: str) -> dict[str, Any] | None:
-    try:
-        value = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        value = _parse_leniently(data)
-    return value if isinstance(value, dict) else None
-
-
-def _parse_leniently(data: str) -> object:
-    """`data` with lone surrogates replaced by U+FFFD; None if that is not what is wrong with it.
-
-    A server that cuts its text in the middle of a UTF-16 pair writes half of it as `\\ud83d`.
-    """
-    if "\\ud" not in data and "\\uD" not in data:
-        return None
-    try:
-        text = json.dumps(json.loads(data), ensure_ascii=False)
-        whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        return orjson.loads(whole)
-    except (ValueError, RecursionError):
-        return None
-
-
 def _item(value: object) -> Item | None:
     if not isinstance(value, dict):
         return None
@@ -243,22 +226,14 @@ def _item(value: object) -> Item | None:
 def _usage(value: object) -> Usage | None:
     if not isinstance(value, dict):
         return None
-    tokens_in, tokens_out = _count(value.get("input_tokens")), _count(value.get("output_tokens"))
+    tokens_in, tokens_out = count(value.get("input_tokens")), count(value.get("output_tokens"))
     if tokens_in is None or tokens_out is None:
         return None
-    total = _count(value.get("total_tokens"))
+    total = count(value.get("total_tokens"))
     return Usage(
         input_tokens=tokens_in,
         output_tokens=tokens_out,
         total_tokens=tokens_in + tokens_out if total is None else total,
-        cached_input_tokens=_detail(value.get("input_tokens_details"), "cached_tokens"),
-        reasoning_output_tokens=_detail(value.get("output_tokens_details"), "reasoning_tokens"),
+        cached_input_tokens=detail(value.get("input_tokens_details"), "cached_tokens"),
+        reasoning_output_tokens=detail(value.get("output_tokens_details"), "reasoning_tokens"),
     )
-
-
-def _detail(details: object, name: str) -> int | None:
-    return _count(details.get(name)) if isinstance(details, dict) else None
-
-
-def _count(value: object) -> int | None:
-    return value if type(value) is int and value >= 0 else None

@@ -88,9 +88,8 @@ class ScriptedModel:
             )
         return cls(config, read_script(path))
 
-    @property
-    def context_window(self) -> int | None:
-        """In tokens; None: not known."""
+    def context_window(self, model: str) -> int | None:  # noqa: ARG002 - a script has no limits
+        """As configured, in tokens."""
         return self._config.model_context_window
 
     @property

@@ -41,7 +41,10 @@ def compare(path: Path, lines: list[Json], *, update: bool) -> None:
 
 
 def test_every_golden_file_is_used() -> None:
-    assert {folder.name for folder in GOLDEN.iterdir()} == {"codex-0.20", "rollouts", "wire"}
+    assert {folder.name for folder in GOLDEN.iterdir()} == {
+        *("codex-0.20", "rollouts", "wire", "prompts"),
+        *("streams", "errors", "limits"),
+    }
     for folder in WIRE.iterdir():
         files = {path.name for path in folder.iterdir()}
         assert files == {"script.json", "conversation.jsonl", "rollout.jsonl"}, folder

@@ -96,7 +96,7 @@ def _is_injected(item: dict[str, Any]) -> bool:
     if item.get("type") != "message" or item.get("role") != "user":
         return False
     text = item["content"][0].get("text", "")
-    return text.startswith(("<environment_context>", "<user_instructions>"))
+    return text.startswith(("<environment_context>", "<user_instructions>", "<interrupted_turn>"))
 
 
 def text_of(item: dict[str, Any]) -> str:

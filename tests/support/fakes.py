@@ -82,9 +82,12 @@ class FakeModel:
     prompts: list[Prompt] = field(factory=list)
     stores_responses: bool = False
     max_retries: int = 3
-    context_window: int | None = 1000
+    window: int | None = 1000
     open_streams: int = 0
     prepared: anyio.Event = field(factory=anyio.Event)
+
+    def context_window(self, model: str) -> int | None:
+        return self.window
 
     async def prepare(self) -> None:
         self.prepared.set()
@@ -122,7 +125,7 @@ def _is_injected(item: dict[str, Any]) -> bool:
     if item.get("role") != "user":
         return False
     text = item["content"][0].get("text", "")
-    return text.startswith(("<environment_context>", "<user_instructions>"))
+    return text.startswith(("<environment_context>", "<user_instructions>", "<interrupted_turn>"))
 
 
 Handler = Callable[[Item, ToolHost], Awaitable[ToolOutcome]]
@@ -417,8 +420,6 @@ class World:
                 backends=Backends(),  # type: ignore[arg-type]
                 clock=FakeClock(),
                 new_session_id=lambda: SessionId(f"session-{next(self.session_ids)}"),
-                base_instructions="be good",
-                compaction_instructions="be brief",
                 version="0",
                 providers=lambda: ["fake"],
             )

@@ -31,7 +31,7 @@ DELTA_TEXTS = {
 }
 """The events that may be merged, and their text."""
 
-INJECTED = ("<environment_context>", "<user_instructions>")
+INJECTED = ("<environment_context>", "<user_instructions>", "<interrupted_turn>")
 """How the messages begin that every request carries and no session file does."""
 
 

@@ -6,10 +6,13 @@ It answers the n-th `POST` to any path with the n-th response of a script:
         {"events": [{"type": "response.created", "response": {"id": "resp_1"}}, {"sleep": 0.1}, …]},
         {"status": 429, "headers": {"Retry-After": "1"}, "body": {"error": {"message": "no"}}}
      ],
-     "default": {…}}
+     "default": {…},
+     "get": {"/v1/models": {…}}}
 
 A response is either a stream of `events` or, with a `body` (JSON value or text) or a status
 other than 200, one plain answer. Behind the last response comes `default`; without one, a 500.
+What is asked of the server itself, a `GET` or anything under `/api/`, is answered with what `get`
+has for its path, else with a 404.
 Events are objects that are sent as they are, under their `type`, except for these actions:
 
     {"sleep": seconds}     {"raw": text}        bytes of one's own
@@ -70,6 +73,8 @@ class ModelServer:
         self.script = script
         self.requests: list[dict[str, Any]] = []
         self.answers: list[dict[str, Any]] = []
+        self.gets: list[dict[str, Any]] = []
+        """What was asked of the server itself; it neither uses the script nor is a request."""
         self.connections = 0
         """How many connections have been made so far."""
         self.port = 0
@@ -137,6 +142,12 @@ class ModelServer:
 
     async def _answer(self, connection: Connection, request: dict[str, Any]) -> bool:
         """Answer one request; whether the connection can go on."""
+        if request["method"] == "GET" or request["path"].startswith("/api/"):
+            # What a client wants to know of the server is no part of the script.
+            self.gets.append(request)
+            told = self.script.get("get", {}).get(request["path"])
+            await connection.send_body(404 if told is None else 200, {}, told or {"error": "no"})
+            return True
         n = len(self.requests) + 1
         await self._note(self.requests, {"n": n, "t": self._now(), **request})
         line: dict[str, Any] = {"n": n, "done": False, "sent_events": 0, "peer_closed": False}

@@ -110,7 +110,7 @@ def test_a_provider_without_a_name_is_called_by_its_id(load: Load) -> None:
 
 def test_an_unknown_provider_names_the_known_ones(load: Load, home: Path) -> None:
     with pytest.raises(
-        ConfigError, match='no model provider "x"; known are: openai, scripted, mine'
+        ConfigError, match=r'no model provider "x"; known are: openai, azure, .*, scripted, mine'
     ) as caught:
         load(MINE, model_provider="x")
     assert (caught.value.key, caught.value.file) == ("model_provider", str(home / "config.toml"))
@@ -265,6 +265,8 @@ def test_commands_never_see_the_variables_of_any_provider(load: Load) -> None:
         "OPENAI_API_KEY",
         "OPENAI_ORGANIZATION",
         "OPENAI_PROJECT",
+        "AZURE_OPENAI_API_KEY",
+        "OPENROUTER_API_KEY",
     }
 
 

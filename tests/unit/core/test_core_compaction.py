@@ -9,6 +9,7 @@ from support.driving import as_text, messages, says, types, until_closing
 from support.fakes import Step, World, call, calling, message, saying
 
 from codex_rpc.core.manager import SessionManager
+from codex_rpc.core.prompts import compaction_instructions
 from codex_rpc.core.session import Session
 from codex_rpc.protocol import events as ev
 from codex_rpc.protocol import ops
@@ -49,7 +50,7 @@ async def test_the_summary_takes_the_place_of_the_conversation(
     assert types(seen) == ["task_started", "token_count", "context_compacted", "task_complete"]
     assert messages(seen, ev.ContextCompacted) == [ev.ContextCompacted("THE SUMMARY")]
     asked = world.model.prompts[2]
-    assert asked.instructions == "be brief"
+    assert asked.instructions == compaction_instructions()
     assert list(asked.tools) == []
     assert [as_text(i) for i in world.model.sent()][:4] == ["first", "one", "second", "two"]
     await converse(session, "third")

@@ -8,10 +8,12 @@ from typing import Any
 
 import anyio
 import httpx
-from support.model_server import encoded
+from support.model_server import completed, encoded, message_events
 
 from codex_rpc.config.settings import Config, Provider
-from codex_rpc.model.responses import ResponsesClient
+from codex_rpc.model.client import HttpModel
+from codex_rpc.model.dialect import Dialect
+from codex_rpc.model.responses import RESPONSES
 from codex_rpc.protocol.ids import SessionId
 from codex_rpc.protocol.items import Item, text_message
 from codex_rpc.protocol.model import ModelEvent, Prompt, TextDelta
@@ -26,6 +28,8 @@ def a_config(provider: Provider | None = None, **settings: Any) -> Config:
             "cwd": Path("/tmp"),
             "model": "gpt-5",
             "provider": provider or a_provider(),
+            # Configured, so that the server is not asked for it.
+            "model_context_window": 100_000,
             **settings,
         }
     )
@@ -48,6 +52,15 @@ def a_prompt(items: Sequence[Item] | None = None, **settings: Any) -> Prompt:
             **settings,
         }
     )
+
+
+def a_client(
+    config: Config,
+    dialect: Dialect = RESPONSES,
+    *,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> HttpModel:
+    return HttpModel(config, dialect, transport=transport)
 
 
 class Chunks(httpx.AsyncByteStream):
@@ -86,7 +99,7 @@ async def ask(client: Any, prompt: Prompt | None = None) -> list[ModelEvent]:
 
 async def ask_for(chunks: Iterable[bytes], prompt: Prompt | None = None) -> list[ModelEvent]:
     """What a stream of these bytes says."""
-    client = ResponsesClient(a_config(), transport=streaming(chunks))
+    client = a_client(a_config(), transport=streaming(chunks))
     events = await ask(client, prompt)
     await client.aclose()
     return events
@@ -94,3 +107,12 @@ async def ask_for(chunks: Iterable[bytes], prompt: Prompt | None = None) -> list
 
 def text_of(events: Iterable[ModelEvent]) -> str:
     return "".join(event.delta for event in events if isinstance(event, TextDelta))
+
+
+USAGE = {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
+HELLO = sse(
+    {"type": "response.created", "response": {"id": "resp_1"}},
+    *message_events("Hello, wörld! 😀", ["Hello, ", "wörld! 😀"]),
+    completed(usage=USAGE),
+)
+"""A stream of the Responses API."""

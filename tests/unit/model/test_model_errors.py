@@ -11,14 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from model_support import HOME, a_provider
 
-from codex_rpc.model.delays import hinted_delay_s
-from codex_rpc.model.errors import (
-    Asked,
-    Complaint,
-    http_error,
-    map_exceptions,
-    stream_error,
-)
+from codex_rpc.model.advice import Asked
+from codex_rpc.model.complaints import Complaint
+from codex_rpc.model.connections import map_exceptions
+from codex_rpc.model.delays import delay_s, hinted_delay_s, spoken
+from codex_rpc.model.errors import http_error, stream_error
 from codex_rpc.protocol.errors import (
     ContextFull,
     ModelError,
@@ -30,7 +27,9 @@ from codex_rpc.protocol.errors import (
     StreamInterrupted,
 )
 
-ASKED = Asked(provider=a_provider(), model="gpt-5", codex_home=HOME, continues=True)
+ASKED = Asked(
+    provider=a_provider(), model="gpt-5", path="/responses", codex_home=HOME, continues=True
+)
 
 
 def answer(status: int, body: Any = "", headers: dict[str, str] | None = None) -> ModelError:
@@ -123,7 +122,7 @@ def test_each_failure_within_a_stream_has_its_error(
 
 
 def test_a_previous_response_is_unknown_only_to_who_was_asked_to_continue_one() -> None:
-    asked = Asked(provider=a_provider(), model="gpt-5", codex_home=HOME)
+    asked = Asked(provider=a_provider(), model="gpt-5", path="/responses", codex_home=HOME)
     body = json.dumps(error(code="previous_response_not_found")).encode()
     assert type(http_error(400, {}, body, asked)) is ModelRejected
 
@@ -188,6 +187,60 @@ def test_a_hint_is_found_in_the_words(message: str, delay_s: float | None) -> No
     assert hinted_delay_s(message) == (None if delay_s is None else pytest.approx(delay_s))
 
 
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"retry-after": "20s"}, 20.0),
+        ({"retry-after": "9" * 400}, None),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "1m2.5s"}, 62.5),
+        ({"x-ratelimit-remaining-tokens": "7", "x-ratelimit-reset-tokens": "1m"}, None),
+        (
+            {
+                "x-ratelimit-remaining-requests": "0",
+                "x-ratelimit-reset-requests": "17ms",
+                "x-ratelimit-remaining-tokens": "0",
+                "x-ratelimit-reset-tokens": "2s",
+            },
+            2.0,
+        ),
+        ({"x-ratelimit-reset": "30"}, 30.0),
+        ({"x-ratelimit-reset": "1000000030", "date": "Sun, 09 Sep 2001 01:46:40 GMT"}, 30.0),
+        ({"x-ratelimit-reset": "1000000030000", "date": "Sun, 09 Sep 2001 01:46:40 GMT"}, 30.0),
+        ({"x-ratelimit-reset": "soon"}, None),
+        ({"retry-after": "1e300"}, None),
+    ],
+)
+def test_a_delay_is_found_in_any_of_the_usual_headers(
+    headers: dict[str, str], expected: float | None
+) -> None:
+    assert delay_s(headers, "") == (None if expected is None else pytest.approx(expected))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.2, "1 s"),
+        (20, "20 s"),
+        (60, "1 min"),
+        (89.5, "1 min 30 s"),
+        (3600, "1 h"),
+        (5401, "1 h 31 min"),
+        (86400, "24 h"),
+        (3 * 86400 + 1, "4 days"),
+    ],
+)
+def test_a_delay_is_said_in_words(seconds: float, text: str) -> None:
+    assert spoken(seconds) == text
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_wait_that_is_too_long_is_not_waited_for(status: int) -> None:
+    failure = answer(status, error("later"), {"Retry-After": "901"})
+    assert type(failure) is ModelRejected
+    assert "Try again in 15 min 1 s, or choose another model" in failure.message
+    assert answer(status, error("later"), {"Retry-After": "900"}).retryable
+
+
 @given(st.text(alphabet="try again in 0123456789.smh,", max_size=80))
 def test_no_words_break_the_search_for_a_hint(message: str) -> None:
     delay_s = hinted_delay_s("try again in " + message)
@@ -196,7 +249,7 @@ def test_no_words_break_the_search_for_a_hint(message: str) -> None:
 
 def test_refused_credentials_say_which_variable_to_set() -> None:
     provider = a_provider(env_key="MINE_KEY", env_key_instructions="Get one at mine.test.")
-    asked = Asked(provider=provider, model="gpt-5", codex_home=HOME)
+    asked = Asked(provider=provider, model="gpt-5", path="/responses", codex_home=HOME)
     failure = http_error(401, {}, json.dumps(error("no such key")).encode(), asked)
     assert failure.message == (
         "Mine refused access (401): no such key. Set the environment variable MINE_KEY to a valid"
@@ -208,10 +261,19 @@ def test_refused_credentials_say_which_variable_to_set() -> None:
 
 def test_refused_credentials_of_openai_name_the_auth_file() -> None:
     provider = a_provider(env_key="OPENAI_API_KEY", requires_openai_auth=True)
-    asked = Asked(provider=provider, model="gpt-5", codex_home=HOME)
+    asked = Asked(provider=provider, model="gpt-5", path="/responses", codex_home=HOME)
     message = http_error(401, {}, b"", asked).message
     assert message.startswith("Mine refused access (401): Unauthorized.")
     assert "or put a valid OPENAI_API_KEY into /home/me/.codex/auth.json." in message
+
+
+def test_the_words_of_a_page_are_not_the_server_s() -> None:
+    page = "<html><head><title>Blocked by the web content filter</title></head></html>"
+    failure = answer(403, page)
+    assert failure.message == (
+        "Mine refused access (403): Blocked by the web content filter. Something before the server"
+        " answered: check the network, and its firewalls."
+    )
 
 
 def test_a_404_names_model_and_address() -> None:
@@ -222,7 +284,7 @@ def test_a_404_names_model_and_address() -> None:
 
 def test_a_key_that_the_server_repeats_is_not_repeated() -> None:
     provider = a_provider(http_headers={"api-key": "other-secret"})
-    asked = Asked(provider=provider, model="gpt-5", codex_home=HOME)
+    asked = Asked(provider=provider, model="gpt-5", path="/responses", codex_home=HOME)
     body = json.dumps(error("bad keys sk-secret, other-secret")).encode()
     assert http_error(401, {}, body, asked).message.startswith(
         "Mine refused access (401): bad keys [key], [key]."
@@ -232,6 +294,19 @@ def test_a_key_that_the_server_repeats_is_not_repeated() -> None:
 def test_what_a_validator_repeats_of_the_request_is_left_out() -> None:
     entry = {"loc": ["body", "input", 0], "msg": "Field required", "input": {"text": "my prompt"}}
     assert answer(422, {"detail": [entry]}).message.endswith("body.input.0: Field required")
+
+
+def test_the_key_is_masked_without_its_scheme_and_short_ones_as_words() -> None:
+    provider = a_provider(
+        "http://me:base-password@model.test/v1",
+        api_key="ab",
+        http_headers={"Authorization": "Bearer header-secret"},
+        query_params={"key": "query-secret"},
+    )
+    asked = Asked(provider=provider, model="gpt-5", path="/responses", codex_home=HOME)
+    assert asked.quoted("about ab: header-secret query-secret base-password") == (
+        "about [key]: [key] [key] [key]"
+    )
 
 
 def test_a_long_or_wild_text_is_shown_as_one_line_of_500_characters() -> None:

@@ -7,16 +7,24 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import anyio
+import httpx
 import pytest
-from model_support import HOME, a_config, a_provider
+from model_support import (
+    a_client,
+    a_config,
+    a_provider,
+    ask,
+)
 
+from codex_rpc.config.families import SAFE_CONTEXT_WINDOW
 from codex_rpc.config.settings import Provider
-from codex_rpc.model.families import context_window
-from codex_rpc.model.instructions import BASE_INSTRUCTIONS
+from codex_rpc.model.chat import CHAT
+from codex_rpc.model.client import HttpModel
 from codex_rpc.model.registry import make_model
-from codex_rpc.model.responses import ResponsesClient
+from codex_rpc.model.responses import RESPONSES
 from codex_rpc.model.scripted import ScriptedModel
-from codex_rpc.protocol.errors import ConfigError
+from codex_rpc.protocol.errors import ConfigError, ModelRejected
 
 
 def refused(provider: Provider) -> ConfigError:
@@ -26,7 +34,7 @@ def refused(provider: Provider) -> ConfigError:
 
 
 def test_a_server_gets_the_responses_client() -> None:
-    assert isinstance(make_model(a_config()), ResponsesClient)
+    assert isinstance(make_model(a_config()), HttpModel)
 
 
 def test_a_script_gets_the_scripted_model(tmp_path: Path) -> None:
@@ -54,13 +62,23 @@ def test_missing_credentials_say_what_to_set() -> None:
 
 
 def test_a_provider_without_env_key_needs_no_key() -> None:
-    assert isinstance(make_model(a_config(a_provider(api_key=None))), ResponsesClient)
+    assert isinstance(make_model(a_config(a_provider(api_key=None))), HttpModel)
 
 
-def test_chat_is_not_available_yet() -> None:
-    error = refused(a_provider(wire_api="chat"))
-    assert 'not available yet; use wire_api = "responses"' in error.message
-    assert (error.file, error.key) == (str(HOME / "config.toml"), "model_providers.mine.wire_api")
+def test_each_wire_api_has_its_own_address() -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(400, json={"error": {"message": "no"}})
+
+    for dialect in (RESPONSES, CHAT):
+        client = a_client(a_config(), dialect, transport=httpx.MockTransport(answer))
+        with pytest.raises(ModelRejected):
+            anyio.run(ask, client)
+    assert asked == ["/v1/responses", "/v1/chat/completions"]
+    for wire_api in ("responses", "chat"):
+        assert isinstance(make_model(a_config(a_provider(wire_api=wire_api))), HttpModel)
 
 
 @pytest.mark.parametrize("url", ["ftp://h/v1", "h/v1", "http://", "http://[", "http://h:x/"])
@@ -100,7 +118,7 @@ def test_making_a_client_imports_no_http_client() -> None:
 
 
 async def test_preparing_loads_what_a_request_needs_and_may_be_repeated() -> None:
-    client = ResponsesClient(a_config())
+    client = a_client(a_config())
     await client.prepare()
     await client.prepare()
     await client.aclose()
@@ -111,7 +129,7 @@ async def test_preparing_leaves_errors_to_the_first_request(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "gopher://nowhere")
-    await ResponsesClient(a_config()).prepare()
+    await a_client(a_config()).prepare()
 
 
 @pytest.mark.parametrize(
@@ -125,36 +143,25 @@ async def test_preparing_leaves_errors_to_the_first_request(
 def test_only_openai_stores_responses_unless_that_is_disabled(
     provider_id: str, settings: dict[str, Any], stores: bool
 ) -> None:
-    client = ResponsesClient(a_config(a_provider(id=provider_id), **settings))
+    client = a_client(a_config(a_provider(id=provider_id), **settings))
     assert client.stores_responses is stores
 
 
 def test_retries_are_the_providers() -> None:
     provider = a_provider(request_max_retries=2, stream_max_retries=7)
-    assert ResponsesClient(a_config(provider)).max_retries == 7
+    assert a_client(a_config(provider)).max_retries == 7
 
 
 @pytest.mark.parametrize(
     ("model", "window"),
-    [
-        ("gpt-5", 272_000),
-        ("gpt-5-mini", 272_000),
-        ("gpt-4.1-nano", 1_047_576),
-        ("gpt-4-0613", 8_192),
-        ("openai/gpt-4o", 128_000),
-        ("qwen2.5-coder", None),
-        ("", None),
-    ],
+    [("gpt-5", 272_000), ("openai/gpt-4o", 128_000), ("no-such-model", SAFE_CONTEXT_WINDOW)],
 )
-def test_the_window_of_a_known_family_is_known(model: str, window: int | None) -> None:
-    assert context_window(model) == window
-    assert ResponsesClient(a_config(model=model)).context_window == window
+def test_before_a_server_was_asked_the_window_is_the_familys_or_a_safe_one(
+    model: str, window: int
+) -> None:
+    client = a_client(a_config(model_context_window=None))
+    assert client.context_window(model) == window
 
 
 def test_a_configured_window_counts_before_the_familys() -> None:
-    assert ResponsesClient(a_config(model_context_window=5)).context_window == 5
-
-
-def test_the_system_prompt_is_compact() -> None:
-    assert 60 <= BASE_INSTRUCTIONS.count("\n") <= 120
-    assert len(BASE_INSTRUCTIONS.encode()) <= 6 * 1024
+    assert a_client(a_config(model_context_window=5)).context_window("gpt-5") == 5

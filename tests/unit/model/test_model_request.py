@@ -9,14 +9,16 @@ import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from model_support import a_prompt, a_provider
+from model_support import a_config, a_prompt, a_provider
 
 from codex_rpc import __version__
-from codex_rpc.model.request import CHUNK_BYTES, RequestBody, endpoint, headers, shown
+from codex_rpc.model.http_request import CHUNK_BYTES, endpoint, headers, shown
+from codex_rpc.model.responses import RESPONSES
+from codex_rpc.model.responses_request import ResponsesBody
 from codex_rpc.protocol.items import Item, text_message
 
 
-def chunks_of(body: RequestBody) -> list[bytes]:
+def chunks_of(body: ResponsesBody) -> list[bytes]:
     async def collect() -> list[bytes]:
         return [chunk async for chunk in body]
 
@@ -24,7 +26,9 @@ def chunks_of(body: RequestBody) -> list[bytes]:
 
 
 def parsed(**settings: Any) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(b"".join(chunks_of(RequestBody(a_prompt(**settings)))))
+    body: dict[str, Any] = json.loads(
+        b"".join(chunks_of(ResponsesBody(a_config(), a_prompt(**settings))))
+    )
     return body
 
 
@@ -38,7 +42,7 @@ def test_the_streamed_body_is_the_json_of_the_prompt_and_as_long_as_it_says(
     texts: list[str], instructions: str, pad: int
 ) -> None:
     items = [text_message(text) for text in [*texts, "x" * pad]]
-    body = RequestBody(a_prompt(items, instructions=instructions))
+    body = ResponsesBody(a_config(), a_prompt(items, instructions=instructions))
     content = b"".join(chunks_of(body))
     assert len(content) == body.length
     value = json.loads(content)
@@ -47,7 +51,7 @@ def test_the_streamed_body_is_the_json_of_the_prompt_and_as_long_as_it_says(
 
 
 def test_an_empty_conversation_is_an_empty_list() -> None:
-    body = RequestBody(a_prompt([]))
+    body = ResponsesBody(a_config(), a_prompt([]))
     content = b"".join(chunks_of(body))
     assert json.loads(content)["input"] == []
     assert len(content) == body.length
@@ -55,20 +59,20 @@ def test_an_empty_conversation_is_an_empty_list() -> None:
 
 def test_items_are_sent_in_the_bytes_in_which_they_are_kept() -> None:
     raw = b'{"type":"message" ,  "n":1.10,"u":"\\u00e9","big":123456789012345678901234567890}'
-    content = b"".join(chunks_of(RequestBody(a_prompt([Item(raw, "message")]))))
+    content = b"".join(chunks_of(ResponsesBody(a_config(), a_prompt([Item(raw, "message")]))))
     assert raw in content
 
 
 def test_a_large_body_comes_in_chunks_that_are_not_much_larger_than_64_kib() -> None:
     items = [text_message("x" * 150) for _ in range(20_000)]
-    chunks = chunks_of(RequestBody(a_prompt(items)))
+    chunks = chunks_of(ResponsesBody(a_config(), a_prompt(items)))
     assert len(chunks) > 40
     assert max(map(len, chunks)) < CHUNK_BYTES + 300
 
 
 def test_an_item_that_is_added_while_the_body_is_sent_is_not_sent() -> None:
     items = [text_message("first")]
-    body = RequestBody(a_prompt(items))
+    body = ResponsesBody(a_config(), a_prompt(items))
     items.append(text_message("second"))
     content = b"".join(chunks_of(body))
     assert len(content) == body.length
@@ -76,7 +80,7 @@ def test_an_item_that_is_added_while_the_body_is_sent_is_not_sent() -> None:
 
 
 def test_the_body_can_be_sent_twice() -> None:
-    body = RequestBody(a_prompt())
+    body = ResponsesBody(a_config(), a_prompt())
     assert chunks_of(body) == chunks_of(body)
 
 
@@ -120,8 +124,8 @@ def test_reasoning_is_asked_for_only_as_far_as_it_is_set(
 
 def test_headers_carry_the_key_the_session_and_the_length() -> None:
     prompt = a_prompt()
-    body = RequestBody(prompt)
-    assert headers(a_provider(), prompt, body) == {
+    body = ResponsesBody(a_config(), prompt)
+    assert headers(a_provider(), RESPONSES.headers, prompt.session_id, body.length) == {
         b"accept": b"text/event-stream",
         b"accept-encoding": b"identity",
         b"authorization": b"Bearer sk-secret",
@@ -136,15 +140,20 @@ def test_headers_carry_the_key_the_session_and_the_length() -> None:
 
 def test_without_a_key_there_is_no_authorization() -> None:
     prompt = a_prompt()
-    sent = headers(a_provider(api_key=None), prompt, RequestBody(prompt))
+    sent = headers(
+        a_provider(api_key=None),
+        RESPONSES.headers,
+        prompt.session_id,
+        ResponsesBody(a_config(), prompt).length,
+    )
     assert b"authorization" not in sent
 
 
 def test_the_providers_headers_replace_ours_but_not_the_length() -> None:
     prompt = a_prompt()
-    body = RequestBody(prompt)
+    body = ResponsesBody(a_config(), prompt)
     mine = {"Authorization": "Token t", "X-More": "é", "Content-Length": "1"}
-    sent = headers(a_provider(http_headers=mine), prompt, body)
+    sent = headers(a_provider(http_headers=mine), RESPONSES.headers, prompt.session_id, body.length)
     assert sent[b"authorization"] == b"Token t"
     assert sent[b"x-more"] == "é".encode()
     assert sent[b"content-length"] == str(body.length).encode()
@@ -160,7 +169,7 @@ def test_the_providers_headers_replace_ours_but_not_the_length() -> None:
     ],
 )
 def test_the_endpoint_is_below_the_base_url(base_url: str, query: dict[str, str], url: str) -> None:
-    assert endpoint(a_provider(base_url, query_params=query)) == url
+    assert endpoint(a_provider(base_url, query_params=query), RESPONSES.path) == url
 
 
 def test_an_address_is_shown_without_what_may_be_secret() -> None:
@@ -175,3 +184,16 @@ def test_reasoning_is_not_asked_of_families_that_refuse_it(model: str, asked: bo
     value = parsed(model=model, effort="high", store=False)
     assert ("reasoning" in value) is asked
     assert ("reasoning.encrypted_content" in value["include"]) is asked
+
+
+def test_reasoning_that_no_responses_server_could_use_is_not_sent() -> None:
+    summary = [{"type": "summary_text", "text": "hm"}]
+    own = {"type": "reasoning", "id": "rs_1", "summary": summary}
+    sealed = {"type": "reasoning", "encrypted_content": "x", "summary": summary}
+    foreign = {"type": "reasoning", "summary": summary}
+    values = [own, foreign, sealed, text_message("hi").value(), foreign]
+    items = [Item.from_value(value) for value in values]
+    body = ResponsesBody(a_config(), a_prompt(items))
+    content = b"".join(chunks_of(body))
+    assert len(content) == body.length
+    assert json.loads(content)["input"] == [own, sealed, text_message("hi").value()]

@@ -25,7 +25,9 @@ from codex_rpc.protocol.model import (
 
 
 def new() -> ResponseEvents:
-    return ResponseEvents(Asked(provider=a_provider(), model="gpt-5", codex_home=HOME))
+    return ResponseEvents(
+        Asked(provider=a_provider(), model="gpt-5", path="/responses", codex_home=HOME)
+    )
 
 
 def read(*messages: dict[str, Any] | str) -> list[ModelEvent]:

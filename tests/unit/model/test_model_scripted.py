@@ -287,4 +287,8 @@ def test_settings_come_from_the_configuration(tmp_path: Path) -> None:
     provider = Provider(id="scripted", name="Scripted", script=path, stream_max_retries=2)
     config: Any = a_config(provider, model_context_window=123)
     played = ScriptedModel.from_config(config)
-    assert (played.max_retries, played.context_window, played.stores_responses) == (2, 123, False)
+    assert (played.max_retries, played.context_window("m"), played.stores_responses) == (
+        2,
+        123,
+        False,
+    )

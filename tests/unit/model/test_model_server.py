@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 from support import model_server
 from support.model_server import ModelServer, completed, message_events
@@ -90,6 +91,23 @@ async def test_a_chunked_request_is_read() -> None:
             with anyio.fail_after(5):
                 request = await server.request(1)
     assert request["body"] == {"a": 1}
+
+
+async def test_questions_about_the_server_are_no_part_of_the_script() -> None:
+    script = {"responses": [{"body": "one"}], "get": {"/v1/models": {"data": []}}}
+    async with ModelServer(script) as server, httpx.AsyncClient() as client:
+        root = server.url.removesuffix("/v1")
+        told = [
+            await client.get(f"{server.url}/models"),
+            await client.get(f"{root}/props"),
+            await client.post(f"{root}/api/show", json={}),
+            await client.post(f"{server.url}/responses", json={}),
+        ]
+    assert [answer.status_code for answer in told] == [200, 404, 404, 200]
+    assert told[0].json() == {"data": []}
+    assert told[3].text == "one"
+    assert [asked["path"] for asked in server.gets] == ["/v1/models", "/props", "/api/show"]
+    assert [request["path"] for request in server.requests] == ["/v1/responses"]
 
 
 async def test_a_client_that_leaves_in_mid_stream_is_noticed() -> None:

@@ -1,0 +1,91 @@
+"""What the Responses API is asked: the body, streamed from the items' own bytes.
+
+A conversation can be twenty megabytes in a hundred thousand items. They are sent as the bytes
+in which they are kept: never parsed again, and never all in one piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from itertools import islice
+from typing import Any
+
+import orjson
+
+from codex_rpc.config.families import family_of
+from codex_rpc.config.settings import Config
+from codex_rpc.model.http_request import CHUNK_BYTES
+from codex_rpc.protocol.items import Item
+from codex_rpc.protocol.model import Prompt
+
+
+class ResponsesBody:
+    """The JSON of one request; iterating gives its bytes in chunks, any number of times."""
+
+    def __init__(self, config: Config, prompt: Prompt) -> None:
+        head = {"model": prompt.model, "instructions": prompt.instructions}
+        self._head = orjson.dumps(head)[:-1] + b',"input":['
+        self._tail = b"]," + orjson.dumps(_options(config, prompt))[1:]
+        self._items = _usable(prompt.input)
+        self._count = len(self._items)
+        self.length = (
+            len(self._head)
+            + sum(len(item.raw) for item in self._items)
+            + max(0, self._count - 1)
+            + len(self._tail)
+        )
+        """In bytes."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        pieces = [self._head]
+        size = len(self._head)
+        comma = b""
+        for item in islice(self._items, self._count):
+            pieces += (comma, item.raw)
+            size += len(comma) + len(item.raw)
+            comma = b","
+            if size >= CHUNK_BYTES:
+                yield b"".join(pieces)
+                pieces, size = [], 0
+        pieces.append(self._tail)
+        yield b"".join(pieces)
+
+
+def _usable(items: Sequence[Item]) -> Sequence[Item]:
+    """`items` without reasoning that only another dialect could show: it has neither a name nor
+    a content that a server of this one knows."""
+    if not any(_is_foreign_reasoning(item) for item in items):
+        return items
+    return [item for item in items if not _is_foreign_reasoning(item)]
+
+
+def _is_foreign_reasoning(item: Item) -> bool:
+    if item.kind != "reasoning":
+        return False
+    value = item.value()
+    return not (value.get("id") or value.get("encrypted_content"))
+
+
+def _options(config: Config, prompt: Prompt) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "tools": list(prompt.tools),
+        "tool_choice": "auto",
+        "parallel_tool_calls": False,
+    }
+    summary = None if prompt.summary == "none" else prompt.summary
+    reasoning = {"effort": prompt.effort, "summary": summary}
+    reasoning = {key: value for key, value in reasoning.items() if value is not None}
+    reasons = family_of(prompt.model).reasons is not False
+    if reasoning and reasons:
+        options["reasoning"] = reasoning
+    if config.model_max_output_tokens is not None:
+        options["max_output_tokens"] = config.model_max_output_tokens
+    options["store"] = prompt.store
+    options["stream"] = True
+    # Without the server's copy, its own reasoning comes back to it only through us.
+    keeps_reasoning = prompt.store or not reasons
+    options["include"] = [] if keeps_reasoning else ["reasoning.encrypted_content"]
+    if prompt.previous_response_id is not None:
+        options["previous_response_id"] = prompt.previous_response_id
+    options["prompt_cache_key"] = prompt.session_id
+    return options
