@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import anyio
-
 from codex_rpc.cli.findings import Finding, Installation, counted
 from codex_rpc.cli.terminal import home_relative
 from codex_rpc.config.settings import Config
@@ -72,7 +70,7 @@ def _content(path: Path) -> str:
         return ""
 
 
-def policy(installation: Installation) -> Finding | None:
+async def policy(installation: Installation) -> Finding | None:
     """What the configured policy comes to here."""
     config = installation.config
     if config is None:
@@ -84,7 +82,7 @@ def policy(installation: Installation) -> Finding | None:
     if policy.mode == "danger-full-access":
         text = f"{policy.mode}, asks {approval}: nothing confines commands"
         return Finding("policy", "warning", text, data=data)
-    confinement = anyio.run(_confinement, config, installation.environ)
+    confinement = await _confinement(config, installation.environ)
     data["gaps"] = list(confinement.gaps)
     details = [f"not enforced: {gap}" for gap in confinement.gaps]
     if details:

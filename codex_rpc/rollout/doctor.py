@@ -70,7 +70,7 @@ class Doctor:
             unreadable_folders=list(map(text_of, unreadable_folders)),
             unreferenced_blobs=self._unreferenced(blobs) if is_complete else None,
             stale_notes=list(self._stale_notes()),
-            locks=_why_no_locks(self._home / SESSIONS),
+            locks=why_no_locks(self._home / SESSIONS),
         )
 
     def _look_at(self, path: Path) -> None:
@@ -130,8 +130,11 @@ class Doctor:
                 yield text_of(note)
 
 
-def _why_no_locks(folder: Path) -> str | None:
-    """Why files in `folder` cannot be locked; None: they can, or it cannot be tried."""
+def why_no_locks(folder: Path) -> str | None:
+    """Why files in `folder` cannot be locked; None: they can, or it cannot be tried.
+
+    The file that is tried is gone again before anybody sees it.
+    """
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             try_lock(file.fileno())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -11,12 +12,17 @@ from typing import Any
 
 import pytest
 from support.client import COMMAND, environment
+from support.model_list_server import models, serving
 
 KEY = "sk-a-key-that-nobody-may-see"
 NAMES = [
-    *("program", "home", "config", "model", "sandbox", "policy", "deny_read"),
-    *("mcp", "packages", "git"),
+    *("program", "config", "model", "credentials", "provider", "local_servers", "home"),
+    *("sessions", "sandbox", "policy", "deny_read", "mcp", "editors", "packages", "git"),
 ]
+MEMBERS = ["name", "status", "text", "details", "data"]
+MODELS = models("gpt-5")
+HANGS = ["-c", f"mcp_servers.slow.command={json.dumps(sys.executable)}"]
+HANGS += ["-c", 'mcp_servers.slow.args=["-c", "import time; time.sleep(60)"]']
 
 
 @pytest.fixture
@@ -41,10 +47,21 @@ def doctor(
 
 
 def checks(home: Path, *arguments: str, **more: Any) -> dict[str, dict[str, Any]]:
-    """The findings by name."""
-    done = doctor(home, "--json", *arguments, **more)
+    """The findings by name, without asking anybody."""
+    return found_by(doctor(home, "--offline", "--json", *arguments, **more))
+
+
+def online(home: Path, *arguments: str, **more: str) -> dict[str, dict[str, Any]]:
+    """The same with all that is asked."""
+    return found_by(doctor(home, "--json", *arguments, **more))
+
+
+def found_by(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
+    """The findings of a run, which has to fit what it says of itself."""
     assert KEY not in done.stdout + done.stderr
     found = json.loads(done.stdout)
+    assert list(found) == ["ok", "checks"]
+    assert all(list(check) == MEMBERS for check in found["checks"])
     by_name = {check["name"]: check for check in found["checks"]}
     assert [name for name in NAMES if name in by_name] == list(by_name)
     problems = [name for name, check in by_name.items() if check["status"] == "error"]
@@ -55,18 +72,20 @@ def checks(home: Path, *arguments: str, **more: Any) -> dict[str, dict[str, Any]
 
 def test_where_everything_is_there_a_session_can_start(home: Path) -> None:
     found = checks(home)
-    assert list(found) == NAMES
+    assert list(found) == [name for name in NAMES if name != "local_servers"]
     for name in ("program", "home", "config", "model", "deny_read", "mcp", "packages"):
         assert found[name]["status"] == "ok", found[name]
-    assert set(found["program"]["data"]) == {"version", "python", "platform"}
-    assert found["home"]["data"] == {"path": str(home / ".codex"), "exists": True, "sessions": 0}
-    assert found["model"]["text"].endswith("(OpenAI), key from OPENAI_API_KEY")
+    assert set(found["program"]["data"]) == {"version", "python", "platform", "executable"}
+    assert found["home"]["data"] == {"path": str(home / ".codex"), "exists": True}
+    assert found["model"]["text"].endswith("(OpenAI)")
+    assert found["credentials"]["text"].endswith("sk-…-see, from the environment")
     assert found["policy"]["data"]["sandbox_mode"] == "read-only"
 
 
 def test_it_reads_well_without_a_terminal(home: Path) -> None:
-    done = doctor(home, "-c", "nonsense=5", PYTHONIOENCODING="ascii")
+    done = doctor(home, "--offline", "-c", "nonsense=5", PYTHONIOENCODING="ascii")
     assert done.returncode == 0
+    assert KEY not in done.stdout
     assert "unknown key nonsense is ignored" in done.stdout
     assert "\nA session can start here.\n" in done.stdout
     assert done.stderr == ""
@@ -87,9 +106,11 @@ def test_it_writes_nothing(home: Path, tmp_path: Path) -> None:
 
 def test_without_a_key_it_says_what_to_set(home: Path) -> None:
     found = checks(home, OPENAI_API_KEY="")
-    assert found["model"]["status"] == "error"
-    assert "OPENAI_API_KEY" in found["model"]["text"]
-    assert "No session can start" in doctor(home, OPENAI_API_KEY="").stdout
+    assert found["credentials"]["status"] == "error"
+    assert "OPENAI_API_KEY" in found["credentials"]["text"]
+    shown = doctor(home, "--offline", OPENAI_API_KEY="").stdout
+    assert "No session can work" in shown
+    assert "codex-rpc demo" in shown
 
 
 @pytest.mark.parametrize(
@@ -112,7 +133,9 @@ def test_a_configuration_that_does_not_load_is_told(
 
 def test_a_broken_config_toml_is_named(home: Path) -> None:
     (home / ".codex" / "config.toml").write_text("model = ")
-    assert "config.toml" in checks(home)["config"]["text"]
+    found = checks(home)["config"]
+    assert f"{home}/.codex/config.toml:1" in found["text"]
+    assert "move it away" in found["details"][0]
 
 
 def test_a_relative_codex_home_is_told(home: Path) -> None:
@@ -136,7 +159,8 @@ def test_sessions_are_counted(home: Path) -> None:
     folder = home / ".codex" / "sessions" / "2026" / "01" / "01"
     folder.mkdir(parents=True)
     (folder / "rollout-2026-01-01T00-00-00-1b4e28ba-2fa1-41d2-883f-0016d3cca427.jsonl").touch()
-    assert checks(home)["home"]["text"].endswith(", 1 session")
+    found = checks(home)["sessions"]["data"]
+    assert (found["count"], found["statuses"]) == (1, {"unreadable": 1})
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions")
@@ -145,7 +169,7 @@ def test_a_key_from_auth_json_and_who_else_may_read_it(home: Path) -> None:
     auth.write_text(json.dumps({"OPENAI_API_KEY": KEY}))
     auth.chmod(0o644)
     found = checks(home, OPENAI_API_KEY="")
-    assert found["model"]["text"].endswith("key from auth.json")
+    assert found["credentials"]["text"].endswith("from auth.json")
     assert found["home"]["status"] == "warning"
     assert f"chmod 600 {auth}" in found["home"]["details"][0]
     auth.chmod(0o600)
@@ -157,7 +181,8 @@ def test_an_address_is_shown_without_what_may_be_secret(home: Path) -> None:
     given = ["-c", f'model_providers.x.base_url="{url}"', "-c", "model_provider=x"]
     server = ["-c", f'mcp_servers.docs.url="{url}"']
     found = checks(home, *given, *server)
-    assert "https://models.example:8080/v1 (x), no key needed" in found["model"]["text"]
+    assert "https://models.example:8080/v1 (x)" in found["model"]["text"]
+    assert found["credentials"]["text"] == "none needed for x"
     assert "docs: https://models.example:8080/v1" in found["mcp"]["details"]
 
 
@@ -199,11 +224,82 @@ def test_servers_whose_program_is_not_there_are_named(home: Path) -> None:
         home, "-c", f"mcp_servers.good.command={python}", "-c", "mcp_servers.bad.command=no-such"
     )["mcp"]
     assert found["data"]["servers"] == ["bad", "good"]
-    assert found["status"] == "warning"
+    assert found["status"] == "error"
     assert found["details"][:2] == [
         "bad: there is no program `no-such`",
         f"good: {sys.executable}",
     ]
+
+
+# What is asked.
+
+
+def test_a_server_that_answers_is_timed_and_the_key_is_shown_nowhere(home: Path) -> None:
+    with serving(MODELS) as server:
+        found = online(home, OPENAI_BASE_URL=server.url)
+    assert server.headers[0]["authorization"] == f"Bearer {KEY}"
+    assert found["provider"]["status"] == "ok"
+    assert found["provider"]["text"].endswith("and has gpt-5")
+    assert found["provider"]["data"]["ms"] > 0
+
+
+def test_a_key_that_is_refused_is_an_error_even_if_the_server_repeats_it(home: Path) -> None:
+    body = {"error": {"message": f"Incorrect API key provided: {KEY}", "code": "invalid_api_key"}}
+    with serving(body, status=401) as server:
+        found = online(home, OPENAI_BASE_URL=server.url)
+    assert found["provider"]["status"] == "error"
+    assert "OPENAI_API_KEY" in found["provider"]["text"]
+
+
+def test_with_nothing_configured_a_local_server_is_named(home: Path) -> None:
+    with serving(MODELS) as server:
+        # As it would be at its usual port, which may be taken here.
+        found = online(home, OPENAI_API_KEY="", OLLAMA_HOST=f"127.0.0.1:{server.port}")
+    assert "provider" not in found
+    assert '  model_provider = "oss"' in found["local_servers"]["details"]
+
+
+def test_an_mcp_server_that_hangs_is_told_without_the_others_being_lost(home: Path) -> None:
+    with serving(MODELS) as server:
+        limit = ["-c", "mcp_servers.slow.startup_timeout_sec=0.3"]
+        found = online(home, *HANGS, *limit, OPENAI_BASE_URL=server.url)
+    if found["mcp"]["data"]["package"] is None:
+        pytest.skip("the mcp package is not installed")
+    assert found["mcp"]["status"] == "error"
+    assert found["mcp"]["details"][0] == "slow: it did not answer within 0.3 s"
+    assert found["provider"]["status"] == "ok"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX terminals")
+async def test_at_a_terminal_it_says_what_it_waits_for_and_ctrl_c_ends_it(home: Path) -> None:
+    from support.terminal import at_terminal
+
+    if importlib.util.find_spec("mcp") is None:
+        pytest.skip("the mcp package is not installed")
+    async with at_terminal(home, "doctor", *HANGS, OPENAI_API_KEY="") as terminal:
+        await terminal.until("waiting for MCP server slow")
+        terminal.type("\x03")
+        assert await terminal.exit_code() == 130
+    assert "Traceback" not in terminal.text
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_who_has_seen_enough_may_stop_reading(home: Path, arguments: list[str]) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    done = subprocess.run(
+        [*COMMAND, "doctor", "--offline", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=write_end,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=home,
+        env=environment(home, OPENAI_API_KEY=KEY),
+        timeout=15,
+    )
+    os.close(write_end)
+    assert done.stderr == ""
+    assert done.returncode == 0
 
 
 def test_without_git_it_says_what_is_missed(home: Path) -> None:
