@@ -34,6 +34,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="PATH",
         help="the Codex CLI of today (npm: @openai/codex), whose sessions are continued",
     )
+    parser.addoption(
+        "--llama-server",
+        metavar="PATH",
+        help="the `llama-server` of llama.cpp, for conversations with a real model",
+    )
+    parser.addoption("--llama-model", metavar="FILE", help="the weights (.gguf) that it serves")
+    parser.addoption(
+        "--llama-template",
+        metavar="FILE",
+        help="a chat template, where the model's own does not fit its way of calling tools",
+    )
 
 
 @pytest.fixture
