@@ -152,7 +152,7 @@ def _variables(environ: Mapping[str, str]) -> Iterator[Setting]:
     layer = "the environment"
     for name in _VARIABLES:
         if value := environ.get(name, "").strip():
-            text = address(value) if "://" in value else value
+            text = address(value) if "://" in value else value.rpartition("@")[2]
             yield Setting(name, _text(text), layer)
     for name in _NAMED_VARIABLES:
         # Programs look for both spellings.

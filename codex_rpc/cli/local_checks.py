@@ -71,7 +71,9 @@ def candidates(config: Config, unlisted: Provider) -> list[Provider]:
         port = _port_here(provider)
         if port is not None and provider.env_key is None:
             # Whoever may sit at that port is not told what is meant for one server.
-            bare = evolve(provider, http_headers={}, query_params={})
+            parts = urlsplit(provider.base_url or "")
+            url = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+            bare = evolve(provider, base_url=url, http_headers={}, query_params={})
             by_port.setdefault(port, bare)
     chosen = _port_here(config.provider)
     return [provider for port, provider in by_port.items() if port != chosen]

@@ -83,7 +83,7 @@ async def ask_models(http: httpx.AsyncClient, provider: Provider) -> Offer:
         await response.aclose()
     ms = (anyio.current_time() - started) * 1000
     entries = _entries(bytes(body)) if response.status_code == 200 else None
-    owners = {entry.get("owned_by") for entry in entries or ()}
+    owners = [entry.get("owned_by") for entry in entries or ()]
     return Offer(
         status=response.status_code,
         headers=response.headers,
@@ -91,7 +91,7 @@ async def ask_models(http: httpx.AsyncClient, provider: Provider) -> Offer:
         ms=round(ms, 1),
         models=None if entries is None else tuple(filter(None, map(_name, entries))),
         aliases=frozenset(alias for entry in entries or () for alias in _aliases(entry)),
-        takes_any_name=len(entries or ()) == 1 and owners == {"llamacpp"},
+        takes_any_name=owners == ["llamacpp"],
     )
 
 

@@ -6,6 +6,7 @@ Owns what an answer means for somebody who wants to start. What failures are cal
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -16,7 +17,7 @@ from attrs import evolve
 
 from codex_rpc.cli.findings import Finding, Installation, address, counted, listed
 from codex_rpc.cli.model_list import PATH, Offer, ask_models
-from codex_rpc.cli.terminal import home_relative
+from codex_rpc.cli.terminal import home_relative, shown_command
 from codex_rpc.config.builtin_providers import AZURE_HOSTS
 from codex_rpc.config.credentials import missing_credentials, with_credentials
 from codex_rpc.config.providers import require_address
@@ -250,10 +251,10 @@ def _with_models(
     else:
         details = [f"it has {listed(models, MAX_NAMES)}"]
     first = nearest[0] if nearest else offer.first
-    another = f"to choose another: -c model={first}"
+    another = f"to choose another: -c {shown_command([f'model={first}'])}"
     if all(override.key != ("oss",) for override in installation.overrides):
         # With --oss the model in config.toml does not count.
-        another += f', or model = "{first}" in config.toml'
+        another += f", or model = {json.dumps(first)} in config.toml"
     details.append(another)
     if add:
         details.append(f"to add it: {add}")

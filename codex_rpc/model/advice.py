@@ -8,8 +8,9 @@ the provider. It does not know what can go wrong. `""` says that there is nothin
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, quote_plus, unquote, urlsplit
 
 from codex_rpc.config.builtin_providers import BUILTIN_PROVIDERS, OPENAI_KEY
 from codex_rpc.config.schema import dotted
@@ -19,7 +20,7 @@ from codex_rpc.protocol.frozen import frozen
 
 MAX_QUOTED_CHARS = 500
 
-_SECRET_NAME = r"(?i)auth|key|token|secret|cookie|sig"  # noqa: S105 - a pattern
+_SECRET_NAME = r"(?i)auth|key|token|secret|cookie|sig|pass|pwd|cred|^code$"  # noqa: S105 - a pattern
 _SHORT_CHARS = 8
 """What is shorter is masked where it is a word of its own: it may well be part of others."""
 
@@ -63,11 +64,28 @@ class Asked:
     def secrets(self) -> tuple[str, ...]:
         """What a server may repeat, and no message may."""
         provider = self.provider
-        named = {**provider.http_headers, **provider.query_params}
-        values = [value for name, value in named.items() if re.search(_SECRET_NAME, name)]
+        url = urlsplit(provider.base_url or "")
+        named = [*provider.http_headers.items(), *provider.query_params.items()]
+        named += parse_qsl(url.query)
+        # What a header takes from the environment is kept out of the configuration on purpose.
+        hidden = {name.lower() for name in provider.env_http_headers}
+        values = [
+            value
+            for name, value in named
+            if re.search(_SECRET_NAME, name) or name.lower() in hidden
+        ]
         # Behind the last space of "Bearer sk-…" is what a server repeats.
         values += [value.rpartition(" ")[2] for value in values]
-        values += [provider.api_key or "", urlsplit(provider.base_url or "").password or ""]
+        values += [provider.api_key or "", *(unquote(part) for part in _user_of(url))]
+        # A server that repeats the address repeats it as it was sent.
+        values += [
+            spelt(value) for value in values for spelt in (quote_plus, partial(quote, safe=""))
+        ]
+        if url.username is not None:
+            from base64 import b64encode
+
+            user = ":".join(map(unquote, (url.username, url.password or "")))
+            values.append(b64encode(user.encode()).decode())
         # The longest first: what is left of a key is no longer found.
         return tuple(sorted(filter(None, set(values)), key=lambda value: (-len(value), value)))
 
@@ -80,6 +98,11 @@ class Asked:
             text = re.sub(pattern, "[key]", text)
         text = _one_line(text)
         return text if len(text) <= MAX_QUOTED_CHARS else text[: MAX_QUOTED_CHARS - 1] + "…"
+
+
+def _user_of(url: SplitResult) -> tuple[str, ...]:
+    """What of an address says who asks: the password, or where there is none the user."""
+    return tuple(filter(None, (url.password or url.username,)))
 
 
 def told(happened: str, *advice: str) -> str:

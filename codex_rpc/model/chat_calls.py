@@ -50,6 +50,10 @@ class Calls:
         self._calls: list[_Call] = []
         self._by_id: dict[str, _Call] = {}
         self._by_index: dict[int, _Call] = {}
+        self._taken: set[str] = set()
+        """The ids of those that are gone: what names one again repeats it."""
+        self._told: set[tuple[str, str]] = set()
+        """The same for those that have no id: names and arguments."""
 
     @property
     def are_whole(self) -> bool:
@@ -61,6 +65,9 @@ class Calls:
         function = fragment.get("function")
         function = function if isinstance(function, dict) else {}
         id_, name = _string(fragment.get("id")), _string(function.get("name"))
+        if id_ in self._taken:
+            # Some servers close with the whole answer once more. It must not run twice.
+            return
         arguments = function.get("arguments")
         if isinstance(arguments, dict):
             arguments = orjson.dumps(arguments).decode()
@@ -93,7 +100,11 @@ class Calls:
         its arguments is marked as incomplete."""
         # LM Studio begins calls of which nothing ever comes.
         calls = [call for call in self._calls if call.name or call.arguments]
+        told = {(call.name, "".join(call.arguments)) for call in calls}
+        calls = [call for call in calls if (call.name, "".join(call.arguments)) not in self._told]
+        self._told |= told
         self._calls = []
+        self._taken.update(self._by_id)
         self._by_id, self._by_index = {}, {}
         return [ItemDone(call.item(cut_off=cut_off)) for call in calls]
 

@@ -49,6 +49,12 @@ class ChatEvents:
         self._name = ""
         self._usage: Usage | None = None
 
+    @property
+    def finished(self) -> bool:
+        """Whether a reason to finish has come, and every call with its arguments: what follows
+        is the cost at most."""
+        return self._finish is not None and self._calls.are_whole
+
     def read(self, data: str) -> Sequence[ModelEvent]:
         """What `data` says.
 

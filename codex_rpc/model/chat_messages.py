@@ -205,14 +205,14 @@ def _function(kind: str, value: dict[str, Any]) -> tuple[str, str]:
     if kind == "custom_tool_call":
         return name, orjson.dumps({"input": value.get("input")}).decode()
     arguments = value.get("arguments")
-    return name, _arguments(arguments if isinstance(arguments, str) else "")
+    return name, whole_arguments(arguments if isinstance(arguments, str) else "")
 
 
 _SHELL = {"working_directory": "workdir", "timeout_ms": "timeout"}
 """What the model's own shell tool calls what ours calls otherwise."""
 
 
-def _arguments(text: str) -> str:
+def whole_arguments(text: str) -> str:
     """`text` if it is a JSON object. Some servers take it apart, and fail with anything else."""
     if is_object(text):
         return text

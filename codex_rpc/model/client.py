@@ -6,9 +6,10 @@ dialect's, what failures mean is `errors`', and what is known of a model's size 
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import anyio
 import orjson
@@ -24,7 +25,7 @@ from codex_rpc.model.http_request import endpoint, headers
 from codex_rpc.model.opening import open_http
 from codex_rpc.model.read_ahead import ReadAhead
 from codex_rpc.model.windows import Windows
-from codex_rpc.protocol.errors import ModelError, ModelRejected
+from codex_rpc.protocol.errors import ModelError, ModelRejected, StreamInterrupted
 from codex_rpc.protocol.model import ModelEvent, Prompt
 
 if TYPE_CHECKING:
@@ -39,6 +40,12 @@ ERROR_BODY_S = 5.0
 DRAIN_S = 0.05
 """How long a complete response may take to end formally, so that its connection can be reused."""
 CLOSE_S = 1.0
+MAX_EVENT_CHARS = 64 * 1024 * 1024
+"""Of what comes before an event is whole; a line without an end must not fill the memory."""
+MAX_ANSWER_CHARS = 512 * 1024 * 1024
+"""Of all events of one answer, which may be gathered before anything is said of them."""
+FINISHED_S = 5.0
+"""How long the cost of an answer that is whole may take to come."""
 
 LONG_BYTES = 256 * 1024
 """A longer conversation is not made into a request between two events of the loop."""
@@ -228,6 +235,30 @@ async def _read_ahead(
         raise failure
 
 
+class _Bounded:
+    """What `EventSource` uses of a response, up to a limit."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.headers = response.headers
+        self.pending = 0
+        """Characters since the last event."""
+        self._response = response
+
+    async def aiter_text(self) -> AsyncIterator[str]:
+        """The body.
+
+        Raises:
+            ModelRejected: it does not seem to end.
+        """
+        total = 0
+        async for text in self._response.aiter_text():
+            self.pending += len(text)
+            total += len(text)
+            if self.pending > MAX_EVENT_CHARS or total > MAX_ANSWER_CHARS:
+                raise ModelRejected("the answer of the server is too long to be one")
+            yield text
+
+
 async def _read(
     response: httpx.Response,
     reader: Reader,
@@ -239,17 +270,29 @@ async def _read(
 
     response.encoding = "utf-8"
     try:
-        with map_exceptions(asked):
-            async with aclosing(EventSource(response).aiter_sse()) as messages:
-                async for message in messages:
-                    # Whatever follows a complete response is read only to be rid of it.
-                    if events.completed:
-                        continue
-                    events.put(reader.read(message.data), len(message.data))
-                    if reader.completed:
-                        events.end()
-                    elif events.full:
-                        await events.room()
+        try:
+            with map_exceptions(asked), anyio.CancelScope() as patience:
+                bounded = _Bounded(response)
+                source = EventSource(cast("httpx.Response", bounded))
+                async with aclosing(source.aiter_sse()) as messages:
+                    async for message in messages:
+                        bounded.pending = 0
+                        # Whatever follows a complete response is read only to be rid of it.
+                        if events.completed:
+                            continue
+                        events.put(reader.read(message.data), len(message.data))
+                        if reader.completed:
+                            events.end()
+                        elif events.full:
+                            patience.deadline = math.inf
+                            await events.room()
+                        if reader.finished:
+                            patience.deadline = anyio.current_time() + FINISHED_S
+        except StreamInterrupted as exc:
+            # To ask again for an answer that is whole would only bring another one. What has a
+            # cause comes from the connection; what the server says of its answer counts.
+            if exc.__cause__ is None or not reader.finished:
+                raise
         if not events.completed:
             events.put(reader.end(), 0)
             events.end()

@@ -20,6 +20,9 @@ _DEPTH = 4
 
 _TEXT_MEMBERS = ("error", "detail", "message", "msg", "error_message", "reason", "title")
 
+_LONGEST_TITLE = 2000
+"""In characters; what is behind that is not shown anyway."""
+
 _EMPTY_WORDS = r"(?i)^(provider |upstream )?(returned )?(an )?error\.?$"
 """What a gateway says that leaves the saying to whom it asked."""
 
@@ -184,7 +187,13 @@ def _title(page: str) -> str:
     import html
 
     for element in ("title", "h1"):
-        found = re.search(rf"(?is)<{element}\b[^>]*>(.*?)</{element}", page)
-        if found is not None and found[1].strip():
-            return html.unescape(re.sub(r"<[^>]*>", " ", found[1]))
+        # Not one pattern from end to end, which takes long where many begin and none ends.
+        opening = re.search(rf"(?i)<{element}(?=[\s>])", page)
+        start = page.find(">", opening.end()) + 1 if opening is not None else 0
+        ending = re.compile(rf"(?i)</{element}").search(page, start) if start else None
+        if ending is None:
+            continue
+        said = page[start : ending.start()][:_LONGEST_TITLE]
+        if said.strip():
+            return html.unescape(re.sub(r"<[^<>]*>", " ", said))
     return ""

@@ -37,6 +37,12 @@ class Reader(Protocol):
         """Whether `ResponseCompleted` was among the events; nothing counts after it."""
         ...
 
+    @property
+    def finished(self) -> bool:
+        """Whether the answer is whole, and what may still come, such as its cost, is no part of
+        it: then `end` says the rest, however the input ends."""
+        ...
+
     def read(self, data: str) -> Sequence[ModelEvent]:
         """What `data` says, mostly one event or none.
 

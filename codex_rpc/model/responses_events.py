@@ -48,6 +48,11 @@ class ResponseEvents:
             "error": self._on_error,
         }
 
+    @property
+    def finished(self) -> bool:
+        """Whether the answer is whole."""
+        return self.completed
+
     def read(self, data: str) -> Events:
         """What `data` says, mostly one event or none.
 

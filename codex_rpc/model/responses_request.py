@@ -14,6 +14,7 @@ import orjson
 
 from codex_rpc.config.families import family_of
 from codex_rpc.config.settings import Config
+from codex_rpc.model.chat_messages import whole_arguments
 from codex_rpc.model.http_request import CHUNK_BYTES
 from codex_rpc.protocol.items import Item
 from codex_rpc.protocol.model import Prompt
@@ -52,11 +53,11 @@ class ResponsesBody:
 
 
 def _usable(items: Sequence[Item]) -> Sequence[Item]:
-    """`items` without reasoning that only another dialect could show: it has neither a name nor
-    a content that a server of this one knows."""
-    if not any(_is_foreign_reasoning(item) for item in items):
-        return items
-    return [item for item in items if not _is_foreign_reasoning(item)]
+    """`items` as every server takes them: without reasoning that only another dialect could show,
+    which has neither a name nor a content that a server of this one knows, and with arguments
+    that are JSON objects. llama.cpp takes them apart, and would refuse the conversation for ever.
+    """
+    return [_with_whole_arguments(item) for item in items if not _is_foreign_reasoning(item)]
 
 
 def _is_foreign_reasoning(item: Item) -> bool:
@@ -64,6 +65,16 @@ def _is_foreign_reasoning(item: Item) -> bool:
         return False
     value = item.value()
     return not (value.get("id") or value.get("encrypted_content"))
+
+
+def _with_whole_arguments(item: Item) -> Item:
+    # Nearly all are whole, and need not be taken apart to see it.
+    if item.kind != "function_call" or (b'}"' in item.raw and b'"incomplete"' not in item.raw):
+        return item
+    value = item.value()
+    arguments = value.get("arguments")
+    whole = whole_arguments(arguments if isinstance(arguments, str) else "")
+    return item if whole == arguments else Item.from_value({**value, "arguments": whole})
 
 
 def _options(config: Config, prompt: Prompt) -> dict[str, Any]:

@@ -94,6 +94,19 @@ async def found(installation: Installation, **options: Any) -> Finding:
 # The server of the configured model.
 
 
+async def test_what_a_server_says_of_owners_need_not_be_a_text(tmp_path: Path) -> None:
+    with serving({"data": [{"id": "m-1", "owned_by": []}]}) as server:
+        finding = await found(installation(tmp_path, served(server.url), MY_KEY=KEY))
+    assert finding.status == "ok"
+
+
+async def test_a_name_that_a_server_gives_is_quoted_for_the_shell(tmp_path: Path) -> None:
+    with serving({"data": [{"id": 'x"; touch /tmp/y'}]}) as server:
+        finding = await found(installation(tmp_path, served(server.url), MY_KEY=KEY))
+    assert any("-c 'model=x\"; touch /tmp/y'" in line for line in finding.details)
+    assert any('model = "x\\"; touch /tmp/y"' in line for line in finding.details)
+
+
 async def test_a_server_that_has_the_model_is_timed_and_asked_with_key_and_headers(
     tmp_path: Path,
 ) -> None:
@@ -576,3 +589,17 @@ async def test_a_secret_that_a_check_repeats_is_masked(tmp_path: Path) -> None:
 
     findings = await examine(installation(tmp_path), [Check("x", repeats)])
     assert KEY not in repr(findings)
+
+
+async def test_nobody_on_this_machine_is_told_what_is_in_an_address(tmp_path: Path) -> None:
+    with serving(models("m")) as server:
+        url = server.url.replace("//", f"//me:{KEY}@") + f"?key={KEY}"
+        config = f'[model_providers.other]\nbase_url = "{url}"\nwire_api = "chat"\n'
+        await local(installation(tmp_path, config, OPENAI_API_KEY=KEY))
+    assert server.paths == ["/v1/models"]
+    assert "authorization" not in server.headers[0]
+
+
+def test_an_address_without_a_scheme_is_shown_without_its_password(tmp_path: Path) -> None:
+    told = config_checks.configuration(installation(tmp_path, "", OLLAMA_HOST=f"me:{KEY}@h:1"))
+    assert KEY not in repr(told)

@@ -615,3 +615,12 @@ def test_an_answer_without_an_id_has_none() -> None:
     assert read(first, {"choices": [{"finish_reason": "stop"}]}, DONE) == [
         ResponseCompleted(None, None)
     ]
+
+
+@pytest.mark.parametrize("call_id", ["a", None])
+def test_a_call_that_is_repeated_behind_the_end_is_one_call(call_id: str | None) -> None:
+    function = {"name": "shell", "arguments": '{"command":["ls"]}'}
+    said = {"tool_calls": [{"index": 0, "id": call_id, "function": function}]}
+    again = {"choices": [{"index": 0, "message": said, "finish_reason": "tool_calls"}]}
+    done = read(chunk(said), finish("tool_calls"), chunk(said, "tool_calls"), again, DONE)
+    assert len(items(done)) == 1

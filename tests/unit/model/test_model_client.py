@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -26,9 +27,11 @@ from model_support import (
     streaming,
     text_of,
 )
+from support.chat import chunk
 from support.model_server import ModelServer, completed, message_events
 
 from codex_rpc.config.settings import Config
+from codex_rpc.model.chat import CHAT
 from codex_rpc.model.chat_request import ChatBody
 from codex_rpc.model.client import LONG_BYTES, MAX_ERROR_BYTES, HttpModel
 from codex_rpc.model.read_ahead import MAX_BYTES
@@ -80,9 +83,9 @@ class Pulled:
         self.count = 0
 
     def __iter__(self) -> Iterator[bytes]:
-        for chunk in self.chunks:
+        for piece in self.chunks:
             self.count += 1
-            yield chunk
+            yield piece
 
 
 async def test_the_stream_is_read_while_the_caller_is_busy() -> None:
@@ -461,3 +464,45 @@ async def test_the_event_loop_does_not_wait_for_a_long_request_to_be_written(
     client = a_client(a_config(), evolve(RESPONSES, body=body), transport=streaming([HELLO]))
     await ask(client, a_prompt([text_message("x" * (size // 8))] * 8))
     assert [thread is not threading.current_thread() for thread in threads] == [is_apart]
+
+
+class BreakingBehind(Chunks):
+    """A body that breaks off behind its pieces."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self.chunks:
+            yield piece
+        raise httpx.ReadError("reset")
+
+
+FINISHED = sse(chunk({"content": "hi"}), chunk({}, "stop"))
+
+
+async def test_an_answer_with_a_reason_to_finish_is_whole_though_the_connection_breaks() -> None:
+    head = {"content-type": "text/event-stream"}
+    broken = answering(lambda: httpx.Response(200, headers=head, stream=BreakingBehind([FINISHED])))
+    client = a_client(a_config(model_context_window=9_000), CHAT, transport=broken)
+    assert isinstance((await ask(client))[-1], ResponseCompleted)
+
+
+async def test_of_an_answer_with_a_reason_to_finish_the_cost_is_not_waited_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("codex_rpc.model.client.FINISHED_S", 0.05)
+    events = [chunk({"content": "hi"}), chunk({}, "stop"), {"hold": "open"}]
+    async with ModelServer({"default": {"events": events}}) as server:
+        client = a_client(a_config(a_provider(server.url), model_context_window=9_000), CHAT)
+        with anyio.fail_after(5):
+            assert isinstance((await ask(client))[-1], ResponseCompleted)
+        await client.aclose()
+
+
+@pytest.mark.parametrize("piece", [b"x" * 100, sse({"type": "unknown", "text": "x" * 100})])
+async def test_an_answer_without_an_end_is_given_up(
+    piece: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("codex_rpc.model.client.MAX_EVENT_CHARS", 1_000)
+    monkeypatch.setattr("codex_rpc.model.client.MAX_ANSWER_CHARS", 10_000)
+    client = a_client(a_config(), transport=streaming(itertools.repeat(piece)))
+    with anyio.fail_after(5), pytest.raises(ModelRejected, match="too long"):
+        await ask(client)

@@ -375,3 +375,30 @@ def test_each_failure_of_the_connection_has_its_error(
 def test_other_exceptions_pass_as_they_are() -> None:
     with pytest.raises(KeyError), map_exceptions(ASKED):
         raise KeyError("x")
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(
+    "page", ["<title>" * 9000, "<h1>" * 16000, f"<title>{'<' * 60000}</title>"]
+)
+def test_a_page_that_never_ends_what_it_begins_takes_no_time(page: str) -> None:
+    assert isinstance(answer(404, page), ModelRejected)
+
+
+@pytest.mark.parametrize(
+    ("provider", "said"),
+    [
+        ({"base_url": "http://h/v1?api_key=q-0123456789"}, "q-0123456789"),
+        ({"query_params": {"key": "ab+cd/ef=="}}, "ab%2Bcd%2Fef%3D%3D"),
+        ({"base_url": "http://user:secret-pw@h/v1"}, "dXNlcjpzZWNyZXQtcHc="),
+        ({"base_url": "http://secret-user@h/v1"}, "secret-user"),
+        (
+            {"http_headers": {"X-Gate": "g-0123456789"}, "env_http_headers": {"X-Gate": "G"}},
+            "g-0123456789",
+        ),
+        ({"http_headers": {"X-Password": "p-0123456789"}}, "p-0123456789"),
+    ],
+)
+def test_no_form_in_which_a_secret_is_sent_is_quoted(provider: dict[str, Any], said: str) -> None:
+    asked = Asked(provider=a_provider(**provider), model="m", path="/x", codex_home=HOME)
+    assert said not in asked.quoted(f"bad request: GET /x?a={said}, Basic {said}")

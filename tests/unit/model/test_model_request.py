@@ -197,3 +197,17 @@ def test_reasoning_that_no_responses_server_could_use_is_not_sent() -> None:
     content = b"".join(chunks_of(body))
     assert len(content) == body.length
     assert json.loads(content)["input"] == [own, sealed, text_message("hi").value()]
+
+
+def test_arguments_that_are_cut_off_are_sent_as_a_json_object() -> None:
+    call = {
+        "type": "function_call",
+        "name": "f",
+        "call_id": "c",
+        "arguments": '{"a":["b',
+    }
+    cut, whole = {**call, "status": "incomplete"}, {**call, "arguments": '{"a": 1}'}
+    body = ResponsesBody(a_config(), a_prompt([Item.from_value(v) for v in (cut, whole)]))
+    sent = json.loads(b"".join(chunks_of(body)))["input"]
+    assert json.loads(sent[0]["arguments"]) == {"arguments": '{"a":["b'}
+    assert sent[1] == whole
