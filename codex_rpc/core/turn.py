@@ -50,6 +50,7 @@ from codex_rpc.protocol.items import (
     call_output,
     message_text,
     part_texts,
+    text_message,
     user_message,
 )
 from codex_rpc.protocol.model import (
@@ -67,6 +68,8 @@ from codex_rpc.protocol.records import Record, StateRecord, TitleRecord, TurnRec
 from codex_rpc.protocol.tools import ToolOutcome, TurnContext
 
 ABORTED_OUTPUT = "aborted by the user"
+GO_ON = "Go on with the task."
+"""What a request ends with whose conversation ends with the model's own words."""
 CUT_OFF_OUTPUT = (
     "not run: your answer reached the limit of its length in the middle of this call. "
     "Say less at once: split the work into smaller calls."
@@ -260,6 +263,10 @@ class Turn:
         if previous is not None and environment.raw != env.sent_environment:
             conversation = [environment, *conversation]
         env.sent_environment = environment.raw
+        if previous is None and _is_said_by_assistant(conversation[-1]):
+            # After a summary, or an answer that broke off. Who is given its own words last writes
+            # their end and nothing else, as llama.cpp does, or refuses, as Mistral does.
+            conversation = [*conversation, text_message(GO_ON)]
         return Prompt(
             instructions=env.instructions,
             input=conversation,
@@ -446,6 +453,10 @@ def token_count(usage: Usage) -> TokenCount:
         cached_input_tokens=usage.cached_input_tokens,
         reasoning_output_tokens=usage.reasoning_output_tokens,
     )
+
+
+def _is_said_by_assistant(item: Item) -> bool:
+    return item.kind == "message" and item.value().get("role") == "assistant"
 
 
 def _item_id(value: dict[str, Any], fallback: str) -> str:

@@ -18,12 +18,16 @@ from codex_rpc.model.stream_data import count
 from codex_rpc.protocol.items import Item
 from codex_rpc.protocol.model import ItemDone
 
+MAX_TRIES = 100
+
 
 @define
 class _Call:
     id: str = ""
     name: str = ""
     arguments: list[str] = field(factory=list)
+    tries: int = 0
+    """How often it looked as if another call began."""
 
     @property
     def is_whole(self) -> bool:
@@ -120,7 +124,11 @@ def _begins(call: _Call, index: int | None, id_: str, name: str, arguments: str)
         return True
     # Whether arguments are whole takes as long as they are: not asked for every fragment.
     may_follow = call.arguments and call.arguments[-1].rstrip().endswith("}")
-    return bool(may_follow) and arguments.lstrip().startswith("{") and call.is_whole
+    if not (may_follow and arguments.lstrip().startswith("{")):
+        return False
+    # Nor is it for each of many that look so.
+    call.tries += 1
+    return call.tries <= MAX_TRIES and call.is_whole
 
 
 def _string(value: object) -> str:

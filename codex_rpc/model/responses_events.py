@@ -36,7 +36,8 @@ class ResponseEvents:
         """Whether `ResponseCompleted` was among the events; nothing counts after it."""
         self._asked = asked
         self._ids = _ItemIds()
-        self._items_done = 0
+        self._done: set[bytes] = set()
+        """The items, as they were said."""
         self._handlers: dict[str, Callable[[dict[str, Any]], Events]] = {
             "response.output_text.delta": self._on_text,
             "response.reasoning_summary_text.delta": self._on_reasoning,
@@ -101,7 +102,10 @@ class ResponseEvents:
         item = _item(message.get("item"))
         if item is None:
             return ()
-        self._items_done += 1
+        if item.raw in self._done and item.call_id is not None:
+            # Said twice, it is still one item: no call is to run twice.
+            return ()
+        self._done.add(item.raw)
         return (ItemDone(item, self._ids.done(item)),)
 
     # Ends.
@@ -112,7 +116,7 @@ class ResponseEvents:
         self.completed = True
         events: list[ModelEvent] = []
         output = response.get("output")
-        if self._items_done == 0 and isinstance(output, list):
+        if not self._done and isinstance(output, list):
             # Some servers tell what the items are only here.
             events += [ItemDone(item) for item in map(_item, output) if item is not None]
         response_id = response.get("id")
@@ -133,7 +137,8 @@ class ResponseEvents:
         said = "the answer was cut off"
         if reason == "max_output_tokens":
             said += ": it reached the largest number of output tokens"
-        return (ModelNotice(said), *self._on_completed(message))
+        events = map(_cut_off, self._on_completed(message))
+        return (ModelNotice(said), *events)
 
     def _on_failed(self, message: dict[str, Any]) -> Events:
         response = message.get("response")
@@ -216,6 +221,16 @@ class _ItemIds:
         else:
             added = self._open.get(kind)
         return added or given or f"item_{self._done if index is None else index}"
+
+
+def _cut_off(event: ModelEvent) -> ModelEvent:
+    """A call that is told only at the end of an answer that was cut off, and may be half of one."""
+    if not isinstance(event, ItemDone) or not event.item.is_call:
+        return event
+    value = event.item.value()
+    if value.get("status") == "completed":
+        return event
+    return ItemDone(Item.from_value({**value, "status": "incomplete"}), event.item_id)
 
 
 def _item(value: object) -> Item | None:

@@ -55,7 +55,8 @@ class ResponsesBody:
 def _usable(items: Sequence[Item]) -> Sequence[Item]:
     """`items` as every server takes them: without reasoning that only another dialect could show,
     which has neither a name nor a content that a server of this one knows, and with arguments
-    that are JSON objects. llama.cpp takes them apart, and would refuse the conversation for ever.
+    that were cut off made whole. llama.cpp takes them apart, and would refuse the conversation for
+    ever.
     """
     return [_with_whole_arguments(item) for item in items if not _is_foreign_reasoning(item)]
 
@@ -68,8 +69,8 @@ def _is_foreign_reasoning(item: Item) -> bool:
 
 
 def _with_whole_arguments(item: Item) -> Item:
-    # Nearly all are whole, and need not be taken apart to see it.
-    if item.kind != "function_call" or (b'}"' in item.raw and b'"incomplete"' not in item.raw):
+    # What is merely wrong is the model's own, and goes back as it came.
+    if item.kind != "function_call" or b'"incomplete"' not in item.raw:
         return item
     value = item.value()
     arguments = value.get("arguments")

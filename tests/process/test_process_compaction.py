@@ -17,6 +17,8 @@ from support.conversation import (
 from support.model_server import ModelServer
 from support.saved import items_of, kinds_of, records_of
 
+from codex_rpc.core.turn import GO_ON
+
 SUMMARY = "We said hello, and echoed."
 LIMIT = 1_000
 FAR = {"input_tokens": 2 * LIMIT, "output_tokens": 1, "total_tokens": 2 * LIMIT + 1}
@@ -122,7 +124,9 @@ async def test_a_conversation_that_gets_too_long_is_compacted_before_the_next_re
         assert kinds.index("exec_command_end") < kinds.index("context_compacted")
         assert kinds.index("context_compacted") < kinds.index("agent_message")
         assert kinds[-1] == "task_complete"
-        (sent,) = told(model.requests[3])
+        sent, go_on = told(model.requests[3])
+        # The model is not given its own words last.
+        assert go_on == GO_ON
         assert sent.startswith(SUMMARY)
         assert "echo" in sent.removeprefix(SUMMARY), "what the user asked for is not lost"
         async with running(tmp_path) as client:

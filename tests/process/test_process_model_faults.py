@@ -38,6 +38,9 @@ REFUSED = {
 }
 """What ends the turn."""
 
+PAUSES_MS = {"limit_in_seconds": 100, "limit_until": 0}
+"""How long is waited where the server says it; the date that it gives is over."""
+
 HARMLESS = ("trickles", "garbage_within", "zips")
 
 
@@ -80,6 +83,7 @@ async def test_what_may_pass_is_said_and_tried_again(
             (told,) = messages(events, "stream_error")
             assert RETRIED[fault] in told["message"]
             assert (told["attempt"], told["max_attempts"]) == (1, 2)
+            assert told["retry_in_ms"] == PAUSES_MS.get(fault, told["retry_in_ms"])
             assert closings(await client.turn(session, "more")) == ["task_complete"]
         assert server.faults == 1
     assert (tmp_path / "runs").read_text() == "ran\n"
@@ -120,6 +124,42 @@ async def test_what_is_only_strange_is_understood(
 
 
 @pytest.mark.parametrize("wire_api", WIRE_APIS)
+@pytest.mark.parametrize("fault", ["resets", "stalls"])
+async def test_a_command_that_ran_before_a_fault_does_not_run_again(
+    tmp_path: Path, fault: str, wire_api: str
+) -> None:
+    async with FaultServer(fault, wire_api, command=append(tmp_path), first=2) as server:
+        configure(tmp_path, server.url, wire_api)
+        async with running(tmp_path) as client:
+            session = await opened(client, tmp_path)
+            events = await client.turn(session, "go")
+            assert closings(events) == ["task_complete"]
+            assert len(messages(events, "stream_error")) == 1
+            assert events[-1]["msg"]["last_agent_message"] == "done"
+        assert (server.faults, len(server.posts)) == (1, 3)
+    assert (tmp_path / "runs").read_text() == "ran\n"
+
+
+@pytest.mark.parametrize("wire_api", WIRE_APIS)
+@pytest.mark.parametrize("fault", ["ends_late", "stalls_late"])
+async def test_a_call_that_came_whole_before_a_fault_runs_once(
+    tmp_path: Path, fault: str, wire_api: str
+) -> None:
+    async with FaultServer(fault, wire_api, command=append(tmp_path)) as server:
+        configure(tmp_path, server.url, wire_api)
+        async with running(tmp_path) as client:
+            session = await opened(client, tmp_path)
+            events = await client.turn(session, "go")
+            assert closings(events) == ["task_complete"]
+            # Over chat, the reason to finish came, and with it all that matters.
+            told = len(messages(events, "stream_error"))
+            assert told == {"responses": 1, "chat": 0}[wire_api]
+        # The call is not asked for again either.
+        assert (server.faults, len(server.posts)) == (1, 2)
+    assert (tmp_path / "runs").read_text() == "ran\n"
+
+
+@pytest.mark.parametrize("wire_api", WIRE_APIS)
 async def test_a_fault_that_stays_ends_the_turn_after_the_retries(
     tmp_path: Path, wire_api: str
 ) -> None:
@@ -150,3 +190,7 @@ async def test_a_server_that_is_not_there_is_said_and_waited_for(
         assert len(messages(events, "stream_error")) == 2
         assert f"http://127.0.0.1:{port}/v1" in events[-1]["msg"]["message"]
         assert "refused" in events[-1]["msg"]["message"].lower()
+        command = append(tmp_path)
+        async with FaultServer("closes", wire_api, command=command, times=0, port=port):
+            assert closings(await client.turn(session, "again")) == ["task_complete"]
+    assert (tmp_path / "runs").read_text() == "ran\n"

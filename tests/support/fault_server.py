@@ -1,9 +1,9 @@
 """A model server that misbehaves: real bytes on real sockets, one fault and then good answers.
 
-    async with FaultServer("trickle", "chat") as server:
+    async with FaultServer("trickles", "chat", command=["ls"]) as server:
         server.url, server.posts, server.faults
 
-The n-th POST gets the fault while `n <= times`, and a good answer after that; a GET gets a 404.
+From the `first` POST on, `times` of them get the fault, all others a good answer; a GET gets a 404.
 The good answer calls the shell once, if the request holds no output yet, and then says "done".
 """
 
@@ -33,19 +33,31 @@ def chunk(data: bytes) -> bytes:
 
 
 class FaultServer:
-    """Serves one fault, `times` times."""
+    """Serves one fault, `times` times. Port 0: any that is free."""
 
-    def __init__(self, fault: str, wire_api: str, *, command: list[str], times: int = 1) -> None:
+    def __init__(
+        self,
+        fault: str,
+        wire_api: str,
+        *,
+        command: list[str],
+        first: int = 1,
+        times: int = 1,
+        port: int = 0,
+        delay_s: float = 0.0005,
+    ) -> None:
         self.faults = 0
         self.posts: list[dict[str, Any]] = []
         """The bodies of the requests."""
-        self.port = 0
+        self.port = port
         self._fault: Callable[[asyncio.StreamWriter, bytes], Awaitable[None]] = getattr(
             self, f"_{fault}"
         )
         self._wire_api = wire_api
         self._command = command
+        self._first = first
         self._times = times
+        self._delay_s = delay_s
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -55,7 +67,7 @@ class FaultServer:
         return f"http://127.0.0.1:{self.port}/v1"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=2**20)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=2**20)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -82,7 +94,7 @@ class FaultServer:
             else:
                 self.posts.append(json.loads(body))
                 good = self._good()
-                if self.faults < self._times:
+                if len(self.posts) >= self._first and self.faults < self._times:
                     self.faults += 1
                     await self._fault(writer, good)
                 else:
@@ -127,6 +139,16 @@ class FaultServer:
         """The stream ends in good order, in the middle of the answer."""
         writer.write(CHUNKED + chunk(good[: len(good) // 3]) + chunk(b""))
 
+    async def _ends_late(self, writer: asyncio.StreamWriter, good: bytes) -> None:
+        """Only the last event is missing."""
+        writer.write(CHUNKED + chunk(without_end(good)) + chunk(b""))
+
+    async def _stalls_late(self, writer: asyncio.StreamWriter, good: bytes) -> None:
+        """Everything but the last event, and then nothing."""
+        writer.write(CHUNKED + chunk(without_end(good)))
+        await writer.drain()
+        await asyncio.sleep(3600)
+
     async def _stalls(self, writer: asyncio.StreamWriter, good: bytes) -> None:
         """Headers, the beginning, and then nothing."""
         writer.write(CHUNKED + chunk(good[:20]))
@@ -143,7 +165,7 @@ class FaultServer:
         for n in range(len(good)):
             writer.write(chunk(good[n : n + 1]))
             await writer.drain()
-            await asyncio.sleep(0.0005)
+            await asyncio.sleep(self._delay_s)
         writer.write(chunk(b""))
 
     async def _garbage(self, writer: asyncio.StreamWriter, good: bytes) -> None:
@@ -211,6 +233,12 @@ class FaultServer:
             + f"Content-Encoding: gzip\r\nContent-Length: {len(data)}\r\n\r\n".encode()
             + data
         )
+
+
+def without_end(stream: bytes) -> bytes:
+    """All events but the last."""
+    events = stream.split(b"\n\n")
+    return b"\n\n".join([*events[:-2], b""])
 
 
 def plain(status: int, body: bytes, kind: str = "application/json", extra: str = "") -> bytes:

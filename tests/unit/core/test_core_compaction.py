@@ -11,6 +11,7 @@ from support.fakes import Step, World, call, calling, message, saying
 from codex_rpc.core.manager import SessionManager
 from codex_rpc.core.prompts import compaction_instructions
 from codex_rpc.core.session import Session
+from codex_rpc.core.turn import GO_ON
 from codex_rpc.protocol import events as ev
 from codex_rpc.protocol import ops
 from codex_rpc.protocol.errors import ContextFull, ModelRejected, StreamInterrupted
@@ -105,7 +106,7 @@ async def test_a_conversation_near_the_limit_is_compacted_before_the_next_reques
     assert told.summary.startswith("SUMMARY")
     # The request that is being worked on is not left to the summary's mercy.
     assert told.summary.endswith("second")
-    assert [as_text(i) for i in world.model.sent()] == [told.summary]
+    assert [as_text(i) for i in world.model.sent()] == [told.summary, GO_ON]
 
 
 async def test_a_turn_with_many_calls_is_compacted_between_its_requests(

@@ -15,6 +15,7 @@ from codex_rpc.core.manager import SessionManager
 from codex_rpc.core.prompts import compaction_instructions
 from codex_rpc.core.services import Services
 from codex_rpc.core.session import Session
+from codex_rpc.core.turn import GO_ON
 from codex_rpc.protocol import events as ev
 from codex_rpc.protocol import ops
 from codex_rpc.protocol.errors import ContextFull, StreamInterrupted
@@ -74,7 +75,7 @@ async def test_a_full_context_is_summarised_once_and_asked_again(
     assert asked.instructions == compaction_instructions()
     assert conversation(world, 2) == ["first", "ok", "second", REQUEST]
     (compacted,) = messages(seen, ev.ContextCompacted)
-    assert conversation(world) == [compacted.summary]
+    assert conversation(world) == [compacted.summary, GO_ON]
     assert compacted.summary.startswith("SUMMARY")
     # The request itself is not left to the summary's mercy.
     assert compacted.summary.endswith("second")

@@ -337,3 +337,26 @@ def test_an_item_is_called_what_its_deltas_were_and_like_no_other(
             called.append(event.item_id)
             pending = ""
     assert len(called) == len(set(called)) >= 1
+
+
+CALL = {"type": "function_call", "id": "fc", "call_id": "c", "name": "f", "arguments": "{}"}
+
+
+def test_an_item_that_is_said_twice_is_one_item() -> None:
+    other = {**CALL, "id": "fc2", "call_id": "c2"}
+    events = read(done(CALL), done(CALL), done(other))
+    assert [e.item.call_id for e in events if isinstance(e, ItemDone)] == ["c", "c2"]
+
+
+@pytest.mark.parametrize(
+    ("status", "kept"),
+    [("completed", "completed"), ("in_progress", "incomplete"), (None, "incomplete")],
+)
+def test_a_call_that_only_the_end_of_a_cut_off_answer_tells_is_marked(
+    status: str | None, kept: str
+) -> None:
+    call = CALL if status is None else {**CALL, "status": status}
+    details = {"incomplete_details": {"reason": "max_output_tokens"}}
+    told = {"type": "response.incomplete", "response": {"id": "r", "output": [call], **details}}
+    [item] = [e.item for e in read(told) if isinstance(e, ItemDone)]
+    assert item.value()["status"] == kept

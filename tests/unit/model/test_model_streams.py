@@ -6,7 +6,7 @@ The streams are in `tests/golden/streams`; its README tells where they are from.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -107,7 +107,8 @@ def read(data: Sequence[str], name: str) -> list[ModelEvent | ModelError]:
     return events
 
 
-def data_in(content: bytes) -> tuple[str, ...]:
+def data_in(content: bytes | Iterator[bytes]) -> tuple[str, ...]:
+    """The data of the events in a stream, which may come in pieces."""
     headers = {"content-type": "text/event-stream; charset=utf-8"}
     response = httpx.Response(200, headers=headers, content=content)
     return tuple(message.data for message in EventSource(response).iter_sse())
@@ -175,6 +176,13 @@ async def test_bytes_may_come_one_at_a_time(name: str) -> None:
     assert await asked_for(chunks, name) == golden(name)["events"]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_bytes_may_come_in_two_pieces_cut_anywhere(name: str) -> None:
+    content, whole = raw(name), data_in(raw(name))
+    for n in range(1, len(content)):
+        assert data_in(iter((content[:n], content[n:]))) == whole, n
+
+
 @settings(deadline=None, max_examples=60)
 @given(name=st.sampled_from(NAMES), data=st.data())
 def test_bytes_may_come_in_any_pieces(name: str, data: st.DataObject) -> None:
@@ -204,14 +212,25 @@ def test_the_client_gives_no_wrong_item_either(name: str, data: st.DataObject) -
     check_prefix(anyio.run(asked_for, [content[:n]], name), name)
 
 
+async def served(chunks: Iterable[bytes], name: str) -> Told:
+    """What the client makes of chunks that come through a socket."""
+    async with ModelServer({"responses": [{"chunks": list(chunks)}]}) as server:
+        return await asked_of(HttpModel(a_config(a_provider(server.url)), dialect(name)))
+
+
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_real_server_is_understood(name: str) -> None:
     content = raw(name)
     middle = len(content) // 2
-    script = {"responses": [{"chunks": [content[:middle], content[middle:]]}]}
-    async with ModelServer(script) as server:
-        config = a_config(a_provider(server.url))
-        assert await asked_of(HttpModel(config, dialect(name))) == golden(name)["events"]
+    assert await served([content[:middle], content[middle:]], name) == golden(name)["events"]
+
+
+@settings(deadline=None, max_examples=25)
+@given(name=st.sampled_from(NAMES), data=st.data())
+def test_a_real_server_may_send_any_pieces(name: str, data: st.DataObject) -> None:
+    content = raw(name)
+    n = data.draw(st.integers(1, len(content) - 1))
+    assert anyio.run(served, [content[:n], content[n:]], name) == golden(name)["events"]
 
 
 @pytest.mark.parametrize("name", NAMES)
