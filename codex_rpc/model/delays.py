@@ -14,12 +14,6 @@ _HINT = (
 _AMOUNT = r"(?i)(\d+(?:\.\d+)?) ?([a-z]+)"
 _DURATION = r"(?i)(?:\d+(?:\.\d+)? ?[a-z]+ ?)+"
 
-LONGEST_S = 366 * 86400.0
-"""What is longer is a mistake, and as good as nothing."""
-
-_EPOCH_S = 1e9
-"""A number of seconds that is no pause, but a moment since 1970."""
-
 _UNIT_S = {
     "ms": 0.001,
     "mil": 0.001,

@@ -22,6 +22,17 @@ wire_api = "chat"
 stream_max_retries = 2
 """
 
+FULL = {
+    "status": 400,
+    "body": {
+        "error": {
+            "code": 400,
+            "message": "request (20030 tokens) exceeds the available context size (16384 tokens)",
+            "type": "exceed_context_size_error",
+        }
+    },
+}
+
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
@@ -233,18 +244,14 @@ async def test_a_session_moves_between_the_dialects_and_back_without_loss(tmp_pa
 async def test_a_context_that_is_exceeded_is_compacted_once_and_asked_again(
     tmp_path: Path, wire_api: str
 ) -> None:
-    said_full = {
-        "code": 400,
-        "message": "request (20030 tokens) exceeds the available context size (16384 tokens)",
-        "type": "exceed_context_size_error",
-    }
-    full = {"status": 400, "body": {"error": said_full}}
-
     def text(n: int, content: str) -> dict[str, Any]:
         return chat_text(content) if wire_api == "chat" else text_events(n, content)
 
-    responses = [text(1, "one"), full, text(3, "SUMMARY"), text(4, "two"), full, full, full, full]
-    async with ModelServer({"responses": responses, "default": full}) as model:
+    responses = [
+        *(text(1, "one"), FULL, text(3, "SUMMARY"), text(4, "two")),
+        *(FULL, text(6, "SUMMARY"), FULL, text(8, "three")),
+    ]
+    async with ModelServer({"responses": responses}) as model:
         configure(tmp_path, model.url)
         provider = {"chat": "chat", "responses": "loopback"}[wire_api]
         async with running(tmp_path) as client:
@@ -255,6 +262,26 @@ async def test_a_context_that_is_exceeded_is_compacted_once_and_asked_again(
             assert kinds(events).count("context_compacted") == 1
             assert kinds(events)[-1] == "task_complete"
             events = await client.turn(session, "third")
+            assert kinds(events).count("context_compacted") == 1
+            assert [e["message"].count("too long") for e in said(events, "error")] == [1]
+            # Neither is it tried a third time, nor is the session lost.
+            assert len(model.requests) == 7
+            assert kinds(await client.turn(session, "fourth"))[-1] == "task_complete"
+
+
+@pytest.mark.parametrize("wire_api", ["chat", "responses"])
+async def test_a_context_that_even_its_summary_exceeds_is_an_error(
+    tmp_path: Path, wire_api: str
+) -> None:
+    text = chat_text("one") if wire_api == "chat" else text_events(1, "one")
+    async with ModelServer({"responses": [text], "default": FULL}) as model:
+        configure(tmp_path, model.url)
+        provider = {"chat": "chat", "responses": "loopback"}[wire_api]
+        async with running(tmp_path) as client:
+            params = {"cwd": str(tmp_path), "modelProvider": provider}
+            session = (await client.request("session/configure", params))["sessionId"]
+            await client.turn(session, "first")
+            events = await client.turn(session, "second")
             assert kinds(events)[-1] == "error"
             assert "too long" in events[-1]["msg"]["message"]
             assert kinds(events).count("error") == 1

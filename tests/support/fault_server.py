@@ -121,6 +121,13 @@ class FaultServer:
             answer = call_events(n, self._command)
         return b"".join(map(encoded, answer["events"]))
 
+    def _without_end(self, good: bytes) -> bytes:
+        """What comes before `response.completed`, or up to the reason to finish."""
+        events = good.split(b"\n\n")[:-1]
+        # Over chat, the usage and `[DONE]` are behind that.
+        kept = events[:-2] if self._wire_api == "chat" else events[:-1]
+        return b"\n\n".join([*kept, b""])
+
     # The faults.
 
     async def _resets(self, writer: asyncio.StreamWriter, good: bytes) -> None:
@@ -140,12 +147,12 @@ class FaultServer:
         writer.write(CHUNKED + chunk(good[: len(good) // 3]) + chunk(b""))
 
     async def _ends_late(self, writer: asyncio.StreamWriter, good: bytes) -> None:
-        """Only the last event is missing."""
-        writer.write(CHUNKED + chunk(without_end(good)) + chunk(b""))
+        """The call is whole, only the end is missing."""
+        writer.write(CHUNKED + chunk(self._without_end(good)) + chunk(b""))
 
     async def _stalls_late(self, writer: asyncio.StreamWriter, good: bytes) -> None:
-        """Everything but the last event, and then nothing."""
-        writer.write(CHUNKED + chunk(without_end(good)))
+        """The whole call, and then nothing."""
+        writer.write(CHUNKED + chunk(self._without_end(good)))
         await writer.drain()
         await asyncio.sleep(3600)
 
@@ -233,12 +240,6 @@ class FaultServer:
             + f"Content-Encoding: gzip\r\nContent-Length: {len(data)}\r\n\r\n".encode()
             + data
         )
-
-
-def without_end(stream: bytes) -> bytes:
-    """All events but the last."""
-    events = stream.split(b"\n\n")
-    return b"\n\n".join([*events[:-2], b""])
 
 
 def plain(status: int, body: bytes, kind: str = "application/json", extra: str = "") -> bytes:
