@@ -27,7 +27,7 @@ class ResponsesBody:
         head = {"model": prompt.model, "instructions": prompt.instructions}
         self._head = orjson.dumps(head)[:-1] + b',"input":['
         self._tail = b"]," + orjson.dumps(_options(config, prompt))[1:]
-        self._items = _usable(prompt.input)
+        self._items = _usable(prompt.input, is_local=config.provider.local is not None)
         self._count = len(self._items)
         self.length = (
             len(self._head)
@@ -52,13 +52,17 @@ class ResponsesBody:
         yield b"".join(pieces)
 
 
-def _usable(items: Sequence[Item]) -> Sequence[Item]:
+def _usable(items: Sequence[Item], *, is_local: bool) -> Sequence[Item]:
     """`items` as every server takes them: without reasoning that only another dialect could show,
     which has neither a name nor a content that a server of this one knows, and with arguments
     that were cut off made whole. llama.cpp takes them apart, and would refuse the conversation for
     ever.
     """
-    return [_with_whole_arguments(item) for item in items if not _is_foreign_reasoning(item)]
+    return [
+        _with_whole_arguments(item, is_local=is_local)
+        for item in items
+        if not _is_foreign_reasoning(item)
+    ]
 
 
 def _is_foreign_reasoning(item: Item) -> bool:
@@ -68,9 +72,10 @@ def _is_foreign_reasoning(item: Item) -> bool:
     return not (value.get("id") or value.get("encrypted_content"))
 
 
-def _with_whole_arguments(item: Item) -> Item:
-    # What is merely wrong is the model's own, and goes back as it came.
-    if item.kind != "function_call" or b'"incomplete"' not in item.raw:
+def _with_whole_arguments(item: Item, *, is_local: bool) -> Item:
+    # What is merely wrong is the model's own, and goes back as it came; but such servers do not
+    # say that they have cut off a call.
+    if item.kind != "function_call" or not (is_local or b'"incomplete"' in item.raw):
         return item
     value = item.value()
     arguments = value.get("arguments")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from model_support import a_config, a_prompt, a_provider
 
 from codex_rpc import __version__
+from codex_rpc.config.settings import LocalServer, Provider
 from codex_rpc.model.http_request import CHUNK_BYTES, endpoint, headers, shown
 from codex_rpc.model.responses import RESPONSES
 from codex_rpc.model.responses_request import ResponsesBody
@@ -211,3 +212,18 @@ def test_arguments_that_are_cut_off_are_sent_as_a_json_object() -> None:
     sent = json.loads(b"".join(chunks_of(body)))["input"]
     assert json.loads(sent[0]["arguments"]) == {"arguments": '{"a":["b'}
     assert sent[1] == whole
+
+
+def test_a_local_server_is_never_sent_half_a_call() -> None:
+    """llama.cpp cuts calls off without a word, and then refuses the conversation for ever."""
+    call = {"type": "function_call", "name": "f", "call_id": "c", "arguments": '{"a":["b'}
+    items = [Item.from_value(call)]
+    local = LocalServer(start="s", install="i", add_model="a")
+
+    def arguments(provider: Provider) -> str:
+        body = ResponsesBody(a_config(provider), a_prompt(items))
+        sent: str = json.loads(b"".join(chunks_of(body)))["input"][0]["arguments"]
+        return sent
+
+    assert json.loads(arguments(a_provider(local=local))) == {"arguments": call["arguments"]}
+    assert arguments(a_provider()) == call["arguments"]
