@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from codex_rpc.cli.terminal import Screen
-    from codex_rpc.core.library import Library
+    from codex_rpc.core.saved_sessions import SavedSessions
 
 PIPE_COLUMNS = 400
 """Nothing is cut for a program that reads."""
@@ -43,11 +43,11 @@ class Desk:
         return self.services.store
 
     @property
-    def library(self) -> Library:
+    def saved_sessions(self) -> SavedSessions:
         """The saved sessions, none of which is live here."""
-        from codex_rpc.core.library import Library
+        from codex_rpc.core.saved_sessions import SavedSessions
 
-        return Library(self.store, {})
+        return SavedSessions(self.store, {})
 
     def scan(self) -> AbstractAsyncContextManager[Scan]:
         """A scan, shown to whoever waits for it."""

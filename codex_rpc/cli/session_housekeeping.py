@@ -28,19 +28,19 @@ async def rename(desk: Desk, said: Namespace) -> int:
     """Give a session another title."""
     session_id = await session_id_of(desk.store, said.id)
     title = " ".join(said.title)
-    await desk.library.rename(RenameParams(session_id=session_id, title=title))
+    await desk.saved_sessions.rename(RenameParams(session_id=session_id, title=title))
     await desk.note(f"{(await short_ids(desk.store)).short(session_id)} is now called: {title}")
     return DONE
 
 
 async def archive(desk: Desk, said: Namespace) -> int:
     """Put sessions away."""
-    return await _each(desk, said.id, desk.library.archive, "archived")
+    return await _each(desk, said.id, desk.saved_sessions.archive, "archived")
 
 
 async def unarchive(desk: Desk, said: Namespace) -> int:
     """Take sessions out of the archive."""
-    return await _each(desk, said.id, desk.library.unarchive, "back among the sessions")
+    return await _each(desk, said.id, desk.saved_sessions.unarchive, "back among the sessions")
 
 
 async def delete(desk: Desk, said: Namespace) -> int:
@@ -50,7 +50,7 @@ async def delete(desk: Desk, said: Namespace) -> int:
         await desk.note("nothing was deleted", "yellow")
         return REFUSED
     what = "moved to the trash" if desk.store.has_trash else "deleted"
-    return await _each(desk, ids, desk.library.delete, what)
+    return await _each(desk, ids, desk.saved_sessions.delete, what)
 
 
 async def export(desk: Desk, said: Namespace) -> int:
@@ -60,7 +60,7 @@ async def export(desk: Desk, said: Namespace) -> int:
     suffix = "" if path is None else Path(path).suffix.lower()
     wanted = said.format or FORMATS.get(suffix, "markdown")
     params = ExportParams(session_id=session_id, format=wanted, path=path)
-    result = await desk.library.export(params)
+    result = await desk.saved_sessions.export(params)
     if result.text is not None:
         end = "" if result.text.endswith("\n") else "\n"
         await desk.write((result.text + end).encode("utf-8", "replace"))

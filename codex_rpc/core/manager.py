@@ -19,7 +19,6 @@ from attrs import asdict
 
 from codex_rpc.config.settings import Config
 from codex_rpc.core.history import History
-from codex_rpc.core.library import Library
 from codex_rpc.core.opening import (
     Opened,
     absolute_path,
@@ -34,6 +33,7 @@ from codex_rpc.core.reconfiguration import (
     is_empty,
     normalised,
 )
+from codex_rpc.core.saved_sessions import SavedSessions
 from codex_rpc.core.services import Services
 from codex_rpc.core.session import Session
 from codex_rpc.core.sources import Sources, answer_open_calls, history_of
@@ -72,7 +72,7 @@ class SessionManager:
         self._services = services
         self._live: dict[str, Session] = {}
         self._closed: set[str] = set()
-        self.library = Library(services.store, self._live)
+        self.saved_sessions = SavedSessions(services.store, self._live)
         """The saved sessions."""
         self._resuming = anyio.Lock()
         self._was_configured = False

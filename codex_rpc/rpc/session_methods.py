@@ -90,36 +90,36 @@ class SessionMethods:
 
     async def on_list(self, params: ListParams, _call: Call) -> SessionPage:
         _positive(limit=params.limit)
-        return await self._manager.library.list(params)
+        return await self._manager.saved_sessions.list(params)
 
     async def on_read(self, params: ReadParams, _call: Call) -> ReadPage:
         _exactly_one(sessionId=params.session_id, path=params.path)
         _positive(limit=params.limit)
-        return await self._manager.library.read(params)
+        return await self._manager.saved_sessions.read(params)
 
     async def on_rename(self, params: RenameParams, _call: Call) -> Empty:
         _uuid(params.session_id)
-        await self._manager.library.rename(params)
+        await self._manager.saved_sessions.rename(params)
         return Empty()
 
     async def on_archive(self, params: SessionIdParams, _call: Call) -> Empty:
         _uuid(params.session_id)
-        await self._manager.library.archive(params)
+        await self._manager.saved_sessions.archive(params)
         return Empty()
 
     async def on_unarchive(self, params: SessionIdParams, _call: Call) -> Empty:
         _uuid(params.session_id)
-        await self._manager.library.unarchive(params)
+        await self._manager.saved_sessions.unarchive(params)
         return Empty()
 
     async def on_delete(self, params: SessionIdParams, _call: Call) -> Empty:
         _uuid(params.session_id)
-        await self._manager.library.delete(params)
+        await self._manager.saved_sessions.delete(params)
         return Empty()
 
     async def on_export(self, params: ExportParams, _call: Call) -> ExportResult:
         _uuid(params.session_id)
-        return await self._manager.library.export(params)
+        return await self._manager.saved_sessions.export(params)
 
     async def on_close(self, params: CloseParams, _call: Call) -> Empty:
         last_event_written = self._outbox.end_of(params.session_id)

@@ -62,7 +62,7 @@ async def test_the_marker_is_recorded_in_one_step_with_what_is_needed_to_go_on(
     world: World, manager: SessionManager, session: Session
 ) -> None:
     await converse(session, "first", "second")
-    await manager.library.rename(RenameParams(session_id=session.id, title="  A  title "))
+    await manager.saved_sessions.rename(RenameParams(session_id=session.id, title="  A  title "))
     steps: list[int] = []
     log = world.store.logs[session.id]
 

@@ -94,7 +94,7 @@ class FakeManager:
     providers: list[str] = field(factory=lambda: ["openai", "scripted"])
 
     @property
-    def library(self) -> FakeManager:
+    def saved_sessions(self) -> FakeManager:
         """The saved sessions are here as well."""
         return self
 

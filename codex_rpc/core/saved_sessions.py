@@ -27,7 +27,7 @@ from codex_rpc.protocol.records import ReadPage, SessionPage, SessionQuery, Sess
 MAX_TITLE_CHARS = 200
 
 
-class Library:
+class SavedSessions:
     """The saved sessions, some of which are live in this process."""
 
     def __init__(self, store: RolloutStore, live: Mapping[str, Session]) -> None:

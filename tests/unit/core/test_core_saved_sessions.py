@@ -155,7 +155,7 @@ async def test_a_session_with_unsaved_records_does_not_let_go(
 async def test_a_live_session_records_its_new_title(
     world: World, manager: SessionManager, session: Session
 ) -> None:
-    await manager.library.rename(RenameParams(session_id=session.id, title="  My\n work "))
+    await manager.saved_sessions.rename(RenameParams(session_id=session.id, title="  My\n work "))
     assert world.store.logs[session.id].records[-1] == TitleRecord("My work")
     assert world.store.done == []
 
@@ -166,31 +166,31 @@ async def test_a_title_that_cannot_be_saved_is_an_error(
     session.env.recorder.patience_s = 0
     world.store.logs[session.id].failing = True
     with pytest.raises(RolloutWriteFailed):
-        await manager.library.rename(RenameParams(session_id=session.id, title="x"))
+        await manager.saved_sessions.rename(RenameParams(session_id=session.id, title="x"))
 
 
 @pytest.mark.parametrize("title", ["", " \n ", "x" * 201])
 async def test_a_title_says_something(manager: SessionManager, title: str) -> None:
     with pytest.raises(InvalidParams) as caught:
-        await manager.library.rename(RenameParams(session_id="s1", title=title))
+        await manager.saved_sessions.rename(RenameParams(session_id="s1", title=title))
     assert caught.value.path == "title"
 
 
 async def test_a_live_session_is_neither_archived_nor_deleted(
     world: World, manager: SessionManager, session: Session
 ) -> None:
-    for act in (manager.library.archive, manager.library.delete):
+    for act in (manager.saved_sessions.archive, manager.saved_sessions.delete):
         with pytest.raises(InvalidState, match="close it first"):
             await act(SessionIdParams(session_id=session.id))
     assert world.store.done == []
 
 
 async def test_what_is_not_live_is_the_stores_affair(world: World, manager: SessionManager) -> None:
-    library, params = manager.library, SessionIdParams(session_id="s1")
-    await library.archive(params)
-    await library.unarchive(params)
-    await library.delete(params)
-    await library.rename(RenameParams(session_id="s1", title="t"))
+    saved, params = manager.saved_sessions, SessionIdParams(session_id="s1")
+    await saved.archive(params)
+    await saved.unarchive(params)
+    await saved.delete(params)
+    await saved.rename(RenameParams(session_id="s1", title="t"))
     assert world.store.done == [
         ("archive", "s1"),
         ("unarchive", "s1"),
@@ -207,7 +207,9 @@ async def test_an_export_holds_what_could_not_be_saved(
     world.store.logs[session.id].failing = True
     await session.submit(says("unsaved"))
     await next_of(session, ev.StorageFailed)
-    result = await manager.library.export(ExportParams(session_id=session.id, format="markdown"))
+    result = await manager.saved_sessions.export(
+        ExportParams(session_id=session.id, format="markdown")
+    )
     assert result.text == "text"
     (done,) = world.store.done
     assert done[:4] == ("export", session.id, "markdown", None)
@@ -216,9 +218,11 @@ async def test_an_export_holds_what_could_not_be_saved(
 
 async def test_an_export_goes_to_an_absolute_path(world: World, manager: SessionManager) -> None:
     with pytest.raises(InvalidParams):
-        await manager.library.export(ExportParams(session_id="s1", format="json", path="a.json"))
+        await manager.saved_sessions.export(
+            ExportParams(session_id="s1", format="json", path="a.json")
+        )
     params = ExportParams(session_id="s1", format="json", path="/tmp/a.json")
-    assert (await manager.library.export(params)).path == "/tmp/a.json"
+    assert (await manager.saved_sessions.export(params)).path == "/tmp/a.json"
     assert world.store.done == [("export", "s1", "json", Path("/tmp/a.json"), [])]
 
 
