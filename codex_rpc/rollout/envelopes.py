@@ -64,9 +64,10 @@ def conversational(payload: dict[str, Any]) -> dict[str, Any] | None:
     kind = payload.get("type")
     if not isinstance(kind, str) or not kind or kind in ITS_WRITERS_OWN:
         return None
-    if payload.get("role") in ("developer", "system"):
+    role = payload.get("role") if kind == "message" else None
+    if role in ("developer", "system"):
         return None
-    if payload.get("role") == "user" and message_text(payload).lstrip().startswith(_INJECTED):
+    if role == "user" and message_text(payload).lstrip().startswith(_INJECTED):
         return None
     if any(name.startswith(_PRIVATE_MEMBER) for name in payload):
         return {n: v for n, v in payload.items() if not n.startswith(_PRIVATE_MEMBER)}

@@ -37,7 +37,7 @@ _TYPE = b',"type":"'
 _MAX_TYPE_AT = 72
 _RESPONSE_ITEM = b'response_item","payload":{"type":"'
 _EVENT = b'event_msg","payload":{"type":"'
-_UNDECIDED = tuple(kind.encode() + b'"' for kind in ("message", *ITS_WRITERS_OWN))
+_UNDECIDED = tuple(kind.encode() + b'"' for kind in ("", "message", *ITS_WRITERS_OWN))
 """Whether such an item counts depends on what it says."""
 _TELLING_EVENTS = tuple(kind.encode() + b'"' for kind in TELLING_EVENTS)
 

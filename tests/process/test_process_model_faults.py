@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,19 @@ def append(home: Path) -> list[str]:
     return ["bash", "-c", f"echo ran >> {home}/runs"]
 
 
+@asynccontextmanager
+async def conversing(
+    home: Path, fault: str, wire_api: str, *, first: int = 1, times: int = 1
+) -> AsyncIterator[tuple[FaultServer, Client, str]]:
+    """A session whose model's server has a fault; afterwards its command has run once."""
+    command = append(home)
+    async with FaultServer(fault, wire_api, command=command, first=first, times=times) as server:
+        configure(home, server.url, wire_api)
+        async with running(home) as client:
+            yield server, client, await opened(client, home)
+    assert (home / "runs").read_text() == "ran\n"
+
+
 def messages(events: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [event["msg"] for event in events if event["msg"]["type"] == kind]
 
@@ -74,19 +89,15 @@ def closings(events: list[dict[str, Any]]) -> list[str]:
 async def test_what_may_pass_is_said_and_tried_again(
     tmp_path: Path, fault: str, wire_api: str
 ) -> None:
-    async with FaultServer(fault, wire_api, command=append(tmp_path)) as server:
-        configure(tmp_path, server.url, wire_api)
-        async with running(tmp_path) as client:
-            session = await opened(client, tmp_path)
-            events = await client.turn(session, "go")
-            assert closings(events) == ["task_complete"]
-            (told,) = messages(events, "stream_error")
-            assert RETRIED[fault] in told["message"]
-            assert (told["attempt"], told["max_attempts"]) == (1, 2)
-            assert told["retry_in_ms"] == PAUSES_MS.get(fault, told["retry_in_ms"])
-            assert closings(await client.turn(session, "more")) == ["task_complete"]
+    async with conversing(tmp_path, fault, wire_api) as (server, client, session):
+        events = await client.turn(session, "go")
+        assert closings(events) == ["task_complete"]
+        (told,) = messages(events, "stream_error")
+        assert RETRIED[fault] in told["message"]
+        assert (told["attempt"], told["max_attempts"]) == (1, 2)
+        assert told["retry_in_ms"] == PAUSES_MS.get(fault, told["retry_in_ms"])
+        assert closings(await client.turn(session, "more")) == ["task_complete"]
         assert server.faults == 1
-    assert (tmp_path / "runs").read_text() == "ran\n"
 
 
 @pytest.mark.parametrize("wire_api", WIRE_APIS)
@@ -94,16 +105,12 @@ async def test_what_may_pass_is_said_and_tried_again(
 async def test_what_will_not_pass_ends_the_turn_and_the_session_goes_on(
     tmp_path: Path, fault: str, wire_api: str
 ) -> None:
-    async with FaultServer(fault, wire_api, command=append(tmp_path)) as server:
-        configure(tmp_path, server.url, wire_api)
-        async with running(tmp_path) as client:
-            session = await opened(client, tmp_path)
-            events = await client.turn(session, "go")
-            assert closings(events) == ["error"]
-            assert messages(events, "stream_error") == []
-            assert REFUSED[fault] in events[-1]["msg"]["message"]
-            assert closings(await client.turn(session, "again")) == ["task_complete"]
-    assert (tmp_path / "runs").read_text() == "ran\n"
+    async with conversing(tmp_path, fault, wire_api) as (_, client, session):
+        events = await client.turn(session, "go")
+        assert closings(events) == ["error"]
+        assert messages(events, "stream_error") == []
+        assert REFUSED[fault] in events[-1]["msg"]["message"]
+        assert closings(await client.turn(session, "again")) == ["task_complete"]
 
 
 @pytest.mark.parametrize("wire_api", WIRE_APIS)
@@ -111,16 +118,12 @@ async def test_what_will_not_pass_ends_the_turn_and_the_session_goes_on(
 async def test_what_is_only_strange_is_understood(
     tmp_path: Path, fault: str, wire_api: str
 ) -> None:
-    async with FaultServer(fault, wire_api, command=append(tmp_path), times=2) as server:
-        configure(tmp_path, server.url, wire_api)
-        async with running(tmp_path) as client:
-            session = await opened(client, tmp_path)
-            events = await client.turn(session, "go")
-            assert closings(events) == ["task_complete"]
-            assert messages(events, "stream_error") == []
-            assert events[-1]["msg"]["last_agent_message"] == "done"
+    async with conversing(tmp_path, fault, wire_api, times=2) as (server, client, session):
+        events = await client.turn(session, "go")
+        assert closings(events) == ["task_complete"]
+        assert messages(events, "stream_error") == []
+        assert events[-1]["msg"]["last_agent_message"] == "done"
         assert server.faults == 2
-    assert (tmp_path / "runs").read_text() == "ran\n"
 
 
 @pytest.mark.parametrize("wire_api", WIRE_APIS)
@@ -128,16 +131,12 @@ async def test_what_is_only_strange_is_understood(
 async def test_a_command_that_ran_before_a_fault_does_not_run_again(
     tmp_path: Path, fault: str, wire_api: str
 ) -> None:
-    async with FaultServer(fault, wire_api, command=append(tmp_path), first=2) as server:
-        configure(tmp_path, server.url, wire_api)
-        async with running(tmp_path) as client:
-            session = await opened(client, tmp_path)
-            events = await client.turn(session, "go")
-            assert closings(events) == ["task_complete"]
-            assert len(messages(events, "stream_error")) == 1
-            assert events[-1]["msg"]["last_agent_message"] == "done"
+    async with conversing(tmp_path, fault, wire_api, first=2) as (server, client, session):
+        events = await client.turn(session, "go")
+        assert closings(events) == ["task_complete"]
+        assert len(messages(events, "stream_error")) == 1
+        assert events[-1]["msg"]["last_agent_message"] == "done"
         assert (server.faults, len(server.posts)) == (1, 3)
-    assert (tmp_path / "runs").read_text() == "ran\n"
 
 
 @pytest.mark.parametrize("wire_api", WIRE_APIS)
@@ -145,34 +144,25 @@ async def test_a_command_that_ran_before_a_fault_does_not_run_again(
 async def test_a_call_that_came_whole_before_a_fault_runs_once(
     tmp_path: Path, fault: str, wire_api: str
 ) -> None:
-    async with FaultServer(fault, wire_api, command=append(tmp_path)) as server:
-        configure(tmp_path, server.url, wire_api)
-        async with running(tmp_path) as client:
-            session = await opened(client, tmp_path)
-            events = await client.turn(session, "go")
-            assert closings(events) == ["task_complete"]
-            # Over chat, the reason to finish came, and with it all that matters.
-            told = len(messages(events, "stream_error"))
-            assert told == {"responses": 1, "chat": 0}[wire_api]
+    async with conversing(tmp_path, fault, wire_api) as (server, client, session):
+        events = await client.turn(session, "go")
+        assert closings(events) == ["task_complete"]
+        # Over chat, the reason to finish came, and with it all that matters.
+        told = len(messages(events, "stream_error"))
+        assert told == {"responses": 1, "chat": 0}[wire_api]
         # The call is not asked for again either.
         assert (server.faults, len(server.posts)) == (1, 2)
-    assert (tmp_path / "runs").read_text() == "ran\n"
 
 
 @pytest.mark.parametrize("wire_api", WIRE_APIS)
 async def test_a_fault_that_stays_ends_the_turn_after_the_retries(
     tmp_path: Path, wire_api: str
 ) -> None:
-    command = append(tmp_path)
-    async with FaultServer("ends_early", wire_api, command=command, times=3) as server:
-        configure(tmp_path, server.url, wire_api)
-        async with running(tmp_path) as client:
-            session = await opened(client, tmp_path)
-            events = await client.turn(session, "go")
-            assert closings(events) == ["error"]
-            assert [m["attempt"] for m in messages(events, "stream_error")] == [1, 2]
-            assert closings(await client.turn(session, "again")) == ["task_complete"]
-    assert (tmp_path / "runs").read_text() == "ran\n"
+    async with conversing(tmp_path, "ends_early", wire_api, times=3) as (_, client, session):
+        events = await client.turn(session, "go")
+        assert closings(events) == ["error"]
+        assert [m["attempt"] for m in messages(events, "stream_error")] == [1, 2]
+        assert closings(await client.turn(session, "again")) == ["task_complete"]
 
 
 @pytest.mark.parametrize("wire_api", WIRE_APIS)

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,28 +42,6 @@ from codex_rpc.rollout.writer import RolloutLog
 
 PICTURE = "data:image/png;base64," + base64.b64encode(bytes(range(256)) * 100).decode()
 LONG = "the beginning\n" + "lines and lines\n" * 20_000 + "the end"
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def files() -> FaultyFiles:
-    return FaultyFiles()
-
-
-@pytest.fixture
-def store(home: Path, files: FaultyFiles) -> RolloutStore:
-    return RolloutStore(home, version="1", files=files)
-
-
-@pytest.fixture
-def open_umask() -> Iterator[None]:
-    before = os.umask(0)
-    yield
-    os.umask(before)
 
 
 def image(url: str = PICTURE) -> Item:

@@ -22,11 +22,6 @@ from codex_rpc.rollout.paths import live_path
 from codex_rpc.rollout.store import RolloutStore
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
 def uuid(number: int) -> str:
     return f"00000000-0000-4000-8000-{number:012}"
 

@@ -28,11 +28,6 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalog_cache, "SETTLED_NS", -(10**9))
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
 def uuid(number: int) -> str:
     return f"00000000-0000-4000-8000-{number:012}"
 

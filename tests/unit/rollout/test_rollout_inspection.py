@@ -24,18 +24,8 @@ ENVELOPED = {"type": "session_meta", "payload": {"id": SESSION_ID, "cwd": "/w"}}
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
 def path(home: Path) -> Path:
     return home / f"sessions/2026/rollout-x-{SESSION_ID}.jsonl"
-
-
-@pytest.fixture
-def store(home: Path) -> RolloutStore:
-    return RolloutStore(home, version="1")
 
 
 def says(text: str) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
@@ -23,11 +22,6 @@ SESSION = SessionId("f1991141-fa08-4314-ba1e-901b1e32d190")
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
 def path(home: Path) -> Path:
     return home / "history.jsonl"
 
@@ -35,13 +29,6 @@ def path(home: Path) -> Path:
 @pytest.fixture
 def history(home: Path) -> MessageHistory:
     return MessageHistory(home, now=lambda: 1795365304.9)
-
-
-@pytest.fixture
-def open_umask() -> Iterator[None]:
-    before = os.umask(0)
-    yield
-    os.umask(before)
 
 
 def texts(path: Path) -> list[str]:

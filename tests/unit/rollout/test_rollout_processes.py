@@ -73,11 +73,6 @@ def tell(*processes: subprocess.Popen[str]) -> None:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
 def path(home: Path) -> Path:
     return write_session(home / "sessions/session.jsonl")
 

@@ -44,21 +44,6 @@ NAME = f"rollout-2026-11-22T16-29-43-{SESSION_ID}.jsonl"
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def files() -> FaultyFiles:
-    return FaultyFiles()
-
-
-@pytest.fixture
-def store(home: Path, files: FaultyFiles) -> RolloutStore:
-    return RolloutStore(home, version="1", files=files)
-
-
-@pytest.fixture
 def path(home: Path) -> Path:
     path = write_session(home / "sessions/2026/11/22" / NAME, user("one").value(), b'{"torn')
     os.utime(path, (LONG_AGO, LONG_AGO))

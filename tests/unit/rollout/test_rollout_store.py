@@ -7,7 +7,6 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -54,28 +53,6 @@ FOREIGN_LINE = {
     "type": "session_meta",
     "payload": {"id": OTHER_ID, "timestamp": "2026-11-22T16:45:23.836Z", "cwd": "/w"},
 }
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def files() -> FaultyFiles:
-    return FaultyFiles()
-
-
-@pytest.fixture
-def store(home: Path, files: FaultyFiles) -> RolloutStore:
-    return RolloutStore(home, version="9.9", files=files)
-
-
-@pytest.fixture
-def open_umask() -> Iterator[None]:
-    before = os.umask(0)
-    yield
-    os.umask(before)
 
 
 def mode(path: Path) -> int:

@@ -78,11 +78,6 @@ anyio.run(main, *sys.argv[1:4])
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
 def path(home: Path) -> Path:
     return write_session(home / f"sessions/rollout-x-{SESSION_ID}.jsonl", user("one").value())
 
