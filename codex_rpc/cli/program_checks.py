@@ -6,10 +6,12 @@ Nothing is started but `git --version` and `nvim --version`.
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import anyio
@@ -78,7 +80,7 @@ async def git(installation: Installation) -> Finding:
     if path is None:
         text = "not installed: sessions do not tell at which commit they began"
         return Finding("git", "warning", text, data={"version": None})
-    said = await _first_line(path)
+    said = await _first_line(path, installation.environ)
     if said is None:
         return Finding("git", "warning", f"{path} does not work", data={"version": None})
     version = said.removeprefix("git version ")
@@ -112,19 +114,24 @@ async def editors(installation: Installation) -> Finding:
         if place is not None:
             found[name] = place
     names = {name: name for name in found}
-    if "Neovim" in found and (said := await _first_line(found["Neovim"])):
+    # Asked for its version, Neovim makes a folder for its log, if it is not told of another place.
+    quiet = {**installation.environ, "NVIM_LOG_FILE": os.devnull}
+    if "Neovim" in found and (said := await _first_line(found["Neovim"], quiet)):
         names["Neovim"] = f"Neovim {said.removeprefix('NVIM ')}"
     text = ", ".join(f"{names[name]} ({place})" for name, place in found.items())
     none = "none that is known by name is on PATH"
     return Finding("editors", "ok", text or none, data={"editors": found})
 
 
-async def _first_line(program: str) -> str | None:
+async def _first_line(program: str, environ: Mapping[str, str]) -> str | None:
     """The beginning of what `program --version` says; None: it says nothing in time."""
     with anyio.move_on_after(PATIENCE_S):
         try:
             done = await anyio.run_process(
-                [program, "--version"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                [program, "--version"],
+                stdin=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=environ,
             )
         except (OSError, subprocess.CalledProcessError):
             return None

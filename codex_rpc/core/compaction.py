@@ -108,8 +108,15 @@ def _shortened(item: Item) -> Item:
 
 
 def _newer_half(items: list[Item]) -> list[Item]:
-    """The second half, without outputs whose calls are in the first."""
-    newer = items[(len(items) + 1) // 2 :]
+    """The second half, without outputs whose calls are in the first.
+
+    What follows from a thought of the first half stays behind with it: some servers refuse it
+    without.
+    """
+    cut = (len(items) + 1) // 2
+    while cut < len(items) and items[cut - 1].kind == "reasoning":
+        cut += 1
+    newer = items[cut:]
     calls = {item.call_id for item in newer if item.is_call}
     return [item for item in newer if not item.is_output or item.call_id in calls]
 

@@ -236,6 +236,19 @@ async def test_a_summary_that_does_not_fit_either_is_asked_of_the_newer_half(
     assert closings(seen) == ["task_complete"]
 
 
+async def test_what_followed_from_a_thought_is_left_out_with_it(
+    world: World, session: Session
+) -> None:
+    thought = Item.from_value({"type": "reasoning", "summary": [], "encrypted_content": "ENC"})
+    world.model.responses = [[ItemDone(thought), *saying("thought of")]]
+    await converse(session, "first")
+    world.model.responses = [[FULL], [FULL], saying("SUMMARY"), saying("done")]
+    seen = await converse(session, "second")
+    assert conversation(world, 2) == ["first", "reasoning", "thought of", "second", REQUEST]
+    assert conversation(world, 3) == ["second", REQUEST]
+    assert closings(seen) == ["task_complete"]
+
+
 async def test_without_any_summary_the_conversation_is_as_it_was(
     world: World, session: Session
 ) -> None:
