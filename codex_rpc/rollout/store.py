@@ -1,13 +1,13 @@
 """All session files of one CODEX_HOME: creating, opening, listing, reading.
 
-Owns which file a reference means and who may hold it. Everything that blocks runs in a
+Owns in which order they are looked up, held, read and written. Everything that blocks runs in a
 worker thread; reading stops soon after it is cancelled, writing never in its middle.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Iterator, Sequence, Set
+from collections.abc import Awaitable, Callable, Sequence, Set
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -16,7 +16,6 @@ from anyio import CancelScope, from_thread, get_cancelled_exc_class, to_thread
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from codex_rpc.protocol.errors import (
-    InvalidParams,
     InvalidState,
     RolloutCorrupt,
     RolloutInUse,
@@ -46,12 +45,12 @@ from codex_rpc.rollout.holding import HELD_HERE, Held, Holdings, identity_of, wh
 from codex_rpc.rollout.paths import (
     ARCHIVED,
     SESSIONS,
-    find,
     session_id_of,
     session_path,
     text_of,
 )
 from codex_rpc.rollout.reader import load, reading
+from codex_rpc.rollout.references import References
 from codex_rpc.rollout.shelves import move, throw_away
 from codex_rpc.rollout.writer import RolloutLog, encoded
 
@@ -80,6 +79,7 @@ class RolloutStore:
         self._files = files
         self._blobs = BlobFolder(codex_home, files)
         self._holdings = Holdings(codex_home, files)
+        self._references = References(codex_home)
 
     async def create(self, header: Header, first: Sequence[Record], *, fsync: Fsync) -> RolloutLog:
         """Create a session's file, with its header and first records written.
@@ -206,7 +206,9 @@ class RolloutStore:
 
         def text_of_all() -> str:
             try:
-                source = self._path_of(SessionRef(session_id=session_id), SESSIONS, ARCHIVED)
+                source = self._references.path_of(
+                    SessionRef(session_id=session_id), SESSIONS, ARCHIVED
+                )
             except RolloutNotFound:
                 if not unsaved:
                     raise
@@ -275,7 +277,7 @@ class RolloutStore:
 
         def work() -> ReadPage:
             return read_page(
-                self._path_of(ref, SESSIONS, ARCHIVED),
+                self._references.path_of(ref, SESSIONS, ARCHIVED),
                 cursor=cursor,
                 limit=limit,
                 direction=direction,
@@ -295,7 +297,7 @@ class RolloutStore:
         from codex_rpc.rollout.inspection import inspect
 
         def work() -> Inspection:
-            path = self._path_of(SessionRef(session_id=session_id), SESSIONS, ARCHIVED)
+            path = self._references.path_of(SessionRef(session_id=session_id), SESSIONS, ARCHIVED)
             is_live = session_id in held_elsewhere(self._home)
             return inspect(path, self._blobs, live=is_live, check=from_thread.check_cancelled)
 
@@ -345,9 +347,9 @@ class RolloutStore:
         self, ref: SessionRef, fsync: Fsync, wait_s: float
     ) -> tuple[SavedSession, Held | None]:
         if not ref.last:
-            path = self._path_of(ref, SESSIONS)
+            path = self._references.path_of(ref, SESSIONS)
             return self._open_path(path, fsync, ref.session_id, wait_s=wait_s)
-        for path in self._newest(ref.cwd):
+        for path in self._references.newest(ref.cwd):
             try:
                 return self._open_path(path, fsync, wait_s=wait_s)
             except RolloutInUse as exc:
@@ -356,7 +358,7 @@ class RolloutStore:
             except (RolloutNotFound, RolloutCorrupt):
                 # It has changed since it was looked at, and is no candidate any more.
                 continue
-        raise self._none_to_continue(ref.cwd)
+        raise self._references.none_to_continue(ref.cwd)
 
     def _open_path(
         self, path: Path, fsync: Fsync, wanted_id: str | None = None, *, wait_s: float = 0.0
@@ -387,7 +389,7 @@ class RolloutStore:
         return loaded.session, None
 
     def _load(self, ref: SessionRef, up_to: int | None) -> SavedSession:
-        path = self._path_of(ref, SESSIONS, ARCHIVED)
+        path = self._references.path_of(ref, SESSIONS, ARCHIVED)
         with reading(path) as fd:
             header = read_header(fd, path)
             check = from_thread.check_cancelled
@@ -405,7 +407,7 @@ class RolloutStore:
         self, session_id: str, lines_for: Callable[[Sequence[Item]], Sequence[bytes]]
     ) -> None:
         """Add to a file of ours that nobody holds; what an unfinished last line needs as well."""
-        path = self._path_of(SessionRef(session_id=session_id), SESSIONS, ARCHIVED)
+        path = self._references.path_of(SessionRef(session_id=session_id), SESSIONS, ARCHIVED)
         with reading(path) as fd:
             if read_header(fd, path).enveloped:
                 raise InvalidState(
@@ -427,7 +429,7 @@ class RolloutStore:
 
     def _put_away(self, session_id: str, place: str) -> None:
         other = SESSIONS if place == ARCHIVED else ARCHIVED
-        path = self._path_of(SessionRef(session_id=session_id), place, other)
+        path = self._references.path_of(SessionRef(session_id=session_id), place, other)
         if path.is_relative_to(self._home / place):
             return
         try:
@@ -439,60 +441,13 @@ class RolloutStore:
     def _delete(self, session_id: str) -> None:
         from codex_rpc.rollout.catalog_cache import forget
 
-        path = self._path_of(SessionRef(session_id=session_id), SESSIONS, ARCHIVED)
+        path = self._references.path_of(SessionRef(session_id=session_id), SESSIONS, ARCHIVED)
         try:
             with self._holdings.for_a_moment(path, session_id):
                 throw_away(path, self._home, has_trash=self._has_trash)
                 forget(path, self._home)
         except OSError as exc:
             raise RolloutWriteFailed(text_of(path), reason_of(exc)) from exc
-
-    def _path_of(self, ref: SessionRef, *folders: str) -> Path:
-        """The file that `ref` means; by id it is looked for in `folders`, in their order."""
-        if ref.path is not None:
-            path = Path(ref.path)
-            if not path.is_absolute():
-                raise InvalidParams("path", "absolute path")
-            return path
-        if ref.last:
-            for path in self._newest(ref.cwd):
-                return path
-            raise self._none_to_continue(ref.cwd)
-        session_id = session_id_of(ref.session_id)
-        if session_id is None:
-            raise InvalidParams("sessionId", "UUID")
-        for folder in folders:
-            found = find(self._home / folder, session_id)
-            if found is not None:
-                return found
-        from codex_rpc.rollout.session_files import find_by_header
-
-        for folder in folders:
-            found = find_by_header(self._home, folder, session_id)
-            if found is not None:
-                return found
-        searched = text_of(self._home / SESSIONS)
-        raise RolloutNotFound(
-            f"there is no session {session_id} in {searched}",
-            data={"sessionId": session_id, "searched": searched},
-        )
-
-    def _newest(self, cwd: str | None) -> Iterator[Path]:
-        """What `last` may mean, the newest first."""
-        from codex_rpc.rollout.catalog import Catalog
-
-        catalog = Catalog(self._home / SESSIONS, from_thread.check_cancelled)
-        for place in catalog.found.files:
-            row = catalog.row(place)
-            if row.can_be_continued and (cwd is None or row.cwd == cwd):
-                yield place.path
-
-    def _none_to_continue(self, cwd: str | None) -> RolloutNotFound:
-        searched = text_of(self._home / SESSIONS)
-        of_cwd = f" of {cwd}" if cwd is not None else ""
-        return RolloutNotFound(
-            f"there is no session{of_cwd} to continue in {searched}", data={"searched": searched}
-        )
 
 
 async def _unless_cancelled(undo: Callable[[], Awaitable[None]]) -> None:
