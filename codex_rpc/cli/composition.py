@@ -25,6 +25,7 @@ from codex_rpc.protocol.errors import ConfigError
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import SessionId
 from codex_rpc.protocol.params import SessionOverrides
+from codex_rpc.protocol.workspace import Workspace
 from codex_rpc.rollout.message_history import MessageHistory as MessageHistoryFile
 from codex_rpc.rollout.store import RolloutStore
 from codex_rpc.tools.box import ToolBox as RealToolBox
@@ -75,9 +76,9 @@ class Backends:
         """The configured provider's client; raises ConfigError without credentials."""
         return make_model(config)
 
-    def tools(self, config: Config) -> ToolBox:
-        """What the model may call."""
-        return RealToolBox(config, environ=self.environ)
+    def tools(self, config: Config, workspace: Workspace) -> ToolBox:
+        """What the model may call; open documents are seen and changed through `workspace`."""
+        return RealToolBox(config, environ=self.environ, workspace=workspace)
 
     def message_history(self, config: Config) -> MessageHistory:
         """The history of what the user typed."""

@@ -119,6 +119,8 @@ _SESSION_KEYS: dict[str, Node] = {
     ),
     "sandbox_means": _choice("auto", "bubblewrap", "landlock"),
     "sandbox_deny_read": Array(GLOB),
+    "save_before_run": _choice("ask", "always", "never"),
+    "patch_review": FLAG,
     "mcp_servers": Entries(_MCP_SERVER),
     "shell_environment_policy": Table(
         {

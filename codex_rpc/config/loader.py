@@ -109,6 +109,8 @@ def load_config(
 _SAME_IN_CONFIG = (
     "approval_policy",
     "sandbox_means",
+    "save_before_run",
+    "patch_review",
     "model_context_window",
     "model_max_output_tokens",
     "disable_response_storage",

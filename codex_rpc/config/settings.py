@@ -171,6 +171,10 @@ class Config:
     shell_environment: ShellEnvironment = ShellEnvironment()
     sandbox_means: Literal["auto", "bubblewrap", "landlock"] = "auto"
     """What is to confine commands on Linux; "auto": the best that works."""
+    save_before_run: Literal["ask", "always", "never"] = "ask"
+    """Whether the editor is to save unsaved documents before a command runs."""
+    patch_review: bool = False
+    """Whether patches are shown as whole texts, to editors that can, before they are written."""
     deny_read: tuple[str, ...] = ()
     """Globs of files that neither commands nor tools may read, `~` expanded. A relative one holds
     below the session's folder and below each writable root. CODEX_HOME/auth.json is denied too."""

@@ -16,7 +16,7 @@ from codex_rpc.protocol.errors import InvalidState
 from codex_rpc.protocol.events import ApplyPatchApprovalRequest, ApprovalRequest
 from codex_rpc.protocol.ids import SubmissionId
 from codex_rpc.protocol.ops import ExecApproval, PatchApproval
-from codex_rpc.protocol.policy import Decision
+from codex_rpc.protocol.tools import Review
 
 
 @define
@@ -28,13 +28,13 @@ class Waiter:
     scope: Hashable | None
     claimed: bool = False
     """An answer is on its way; another one comes too late."""
-    decision: Decision = "denied"
+    answer: Review = field(factory=lambda: Review("denied"))
     answered: anyio.Event = field(factory=anyio.Event)
 
-    async def wait(self) -> Decision:
-        """The user's decision, however long it takes."""
+    async def wait(self) -> Review:
+        """The user's answer, however long it takes."""
         await self.answered.wait()
-        return self.decision
+        return self.answer
 
 
 class Approvals:
@@ -97,14 +97,17 @@ class Approvals:
         waiter = self._waiters.get(call_id)
         return waiter.turn_id if waiter is not None else None
 
-    def resolve(self, call_id: str, decision: Decision) -> None:
-        """Hand the decision to whoever waits; nothing if the turn has ended meanwhile."""
-        waiter = self._waiters.get(call_id)
+    def resolve(self, op: ExecApproval | PatchApproval) -> None:
+        """Hand the answer to whoever waits; nothing if the turn has ended meanwhile."""
+        waiter = self._waiters.get(op.id)
         if waiter is None:
             return
-        if decision == "approved_for_session" and waiter.scope is not None:
+        if op.decision == "approved_for_session" and waiter.scope is not None:
             self._scopes.add(waiter.scope)
-        waiter.decision = decision
+        if isinstance(op, PatchApproval):
+            waiter.answer = Review(op.decision, op.edited or {}, op.hunks or {})
+        else:
+            waiter.answer = Review(op.decision)
         waiter.answered.set()
 
     def withdraw(self, call_id: str) -> None:

@@ -9,12 +9,17 @@ from attrs import evolve, field
 
 from codex_rpc.core.redaction import RedactedStream
 from codex_rpc.core.surroundings import Surroundings
-from codex_rpc.protocol.events import ApprovalRequest, EventMsg, ExecCommandOutputDelta
+from codex_rpc.protocol.events import (
+    ApplyPatchApprovalRequest,
+    ApprovalRequest,
+    EventMsg,
+    ExecCommandOutputDelta,
+)
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import CallId, SubmissionId
 from codex_rpc.protocol.items import Item
 from codex_rpc.protocol.policy import Decision
-from codex_rpc.protocol.tools import ToolOutcome, TurnContext
+from codex_rpc.protocol.tools import Review, ToolOutcome, TurnContext
 
 
 @frozen
@@ -51,9 +56,16 @@ class CallHost:
 
     async def ask(self, request: ApprovalRequest, *, scope: Hashable | None = None) -> Decision:
         """Ask the user and wait; an abort cancels the turn."""
-        approvals = self.env.approvals
-        if approvals.is_approved(scope):
+        if self.env.approvals.is_approved(scope):
             return "approved_for_session"
+        return (await self._answer(request, scope)).decision
+
+    async def review(self, request: ApplyPatchApprovalRequest) -> Review:
+        """Ask the user about a patch and wait; an abort cancels the turn."""
+        return await self._answer(request, None)
+
+    async def _answer(self, request: ApprovalRequest, scope: Hashable | None) -> Review:
+        approvals = self.env.approvals
         request = self._with_own_id(request)
         waiter = approvals.register(self.turn_id, request, scope)
         try:

@@ -63,6 +63,7 @@ from codex_rpc.protocol.records import (
     SessionRef,
     TitleRecord,
 )
+from codex_rpc.protocol.workspace import NoEditor, Workspace
 
 
 class SessionManager:
@@ -74,6 +75,8 @@ class SessionManager:
         self._closed: set[str] = set()
         self.saved_sessions = SavedSessions(services.store, self._live)
         """The saved sessions."""
+        self.workspace: Workspace = NoEditor()
+        """The client's editor, for sessions that are opened from now on."""
         self._resuming = anyio.Lock()
         self._was_configured = False
         self._sources = Sources(services)
@@ -226,7 +229,7 @@ class SessionManager:
             raise InvalidState(f"session {saved.session_id} is live here from another file")
         config, told, warnings = await self._sources.of_saved(saved, cwd, overrides)
         history = history_of(saved)
-        parts = await self._sources.parts(config)
+        parts = await self._sources.parts(config, self.workspace)
         session = construct(self._services, saved.session_id, history, log, config, told, parts)
         session.env.title = saved.title
         session.env.interrupted = saved.interrupted
@@ -285,7 +288,7 @@ class SessionManager:
         title: str | None = None,
     ) -> Opened:
         """A session in a new file, which holds `history` from the start."""
-        parts = await self._sources.parts(config)
+        parts = await self._sources.parts(config, self.workspace)
         session_id = self._services.new_session_id()
         now = self._services.clock.now()
         header = Header(

@@ -31,6 +31,7 @@ from codex_rpc.protocol.ids import SESSION_SUBMISSION, SessionId
 from codex_rpc.protocol.params import ConfigureResult, SessionOverrides
 from codex_rpc.protocol.policy import SandboxMeans
 from codex_rpc.protocol.records import SavedSession
+from codex_rpc.protocol.workspace import Workspace
 
 
 @frozen
@@ -43,10 +44,11 @@ class Opened:
 
 @frozen(kw_only=True)
 class Parts:
-    """What a session's configuration alone decides."""
+    """What a session's configuration, and the client's editor, alone decide."""
 
     model: ModelClient
     tools: ToolBox
+    workspace: Workspace
     sandbox_means: SandboxMeans
     message_history_counts: tuple[int, int]
     """The message history's log id, and how many entries it has."""
@@ -77,6 +79,7 @@ def construct(
         gate=Gate(),
         model=parts.model,
         tools=parts.tools,
+        workspace=parts.workspace,
         clock=services.clock,
         redactor=Redactor(config.secrets if config.history.redact else ()),
         instructions=config.base_instructions or base_instructions(config.model),

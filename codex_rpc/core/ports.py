@@ -17,6 +17,7 @@ from codex_rpc.protocol.events import EventMsg, HistoryEntry, TakenOverBy
 from codex_rpc.protocol.ids import SessionId
 from codex_rpc.protocol.items import Item
 from codex_rpc.protocol.model import ModelEvent, Prompt
+from codex_rpc.protocol.ops import Range
 from codex_rpc.protocol.params import SessionOverrides
 from codex_rpc.protocol.policy import SandboxMeans, SandboxPolicy
 from codex_rpc.protocol.records import (
@@ -30,6 +31,7 @@ from codex_rpc.protocol.records import (
     SessionRef,
 )
 from codex_rpc.protocol.tools import ToolHost, ToolOutcome, TurnContext
+from codex_rpc.protocol.workspace import Workspace
 
 if TYPE_CHECKING:
     # Those who only serve do not wait for it.
@@ -134,6 +136,16 @@ class ToolBox(Protocol):
 
         Raises:
             ToolError: it cannot be read, is no image, or may not be read.
+        """
+        ...
+
+    async def read_text(self, path: Path, part: Range | None, cwd: Path) -> str:
+        """A text file, or a part of it, as the user sees it: from the editor if it is open there.
+
+        What is too long loses its end, which is said in its place.
+
+        Raises:
+            ToolError: it cannot be read, is no text, or may not be read.
         """
         ...
 
@@ -393,7 +405,7 @@ class Backends(Protocol):
         """Raises ConfigError: no credentials, unknown provider. Imports nothing heavy."""
         ...
 
-    def tools(self, config: Config) -> ToolBox: ...
+    def tools(self, config: Config, workspace: Workspace) -> ToolBox: ...
 
     def message_history(self, config: Config) -> MessageHistory: ...
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from pathlib import Path
 
 import anyio
 import anyio.to_thread
@@ -112,6 +113,11 @@ class Session:
     def events(self) -> EventQueue:
         """Where its events come out."""
         return self.env.events
+
+    @property
+    def cwd(self) -> Path:
+        """Where the next turn works."""
+        return self.env.context.cwd
 
     @property
     def unsaved(self) -> int:
@@ -260,7 +266,7 @@ class Session:
 
     def _decide(self, op: ExecApproval | PatchApproval) -> None:
         if op.decision != "abort":
-            self.env.approvals.resolve(op.id, op.decision)
+            self.env.approvals.resolve(op)
         elif self._turn is not None and self.env.approvals.turn_of(op.id) == self._turn.id:
             # Another turn may run by now, whose end nobody has asked for.
             self._turn.stop("abort")
@@ -421,7 +427,7 @@ class Session:
             return
         old_model, old_tools = self.env.model, self.env.tools
         self.env.model = model
-        self.env.tools = self.services.backends.tools(config)
+        self.env.tools = self.services.backends.tools(config, self.env.workspace)
         self.env.redactor = Redactor(config.secrets if config.history.redact else ())
         self.env.instructions = config.base_instructions or base_instructions(config.model)
         self.env.user_instructions = config.user_instructions

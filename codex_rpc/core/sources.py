@@ -20,6 +20,7 @@ from codex_rpc.protocol.items import INTERRUPTED_OUTPUT, Item, call_output
 from codex_rpc.protocol.params import SessionOverrides
 from codex_rpc.protocol.policy import SandboxPolicy
 from codex_rpc.protocol.records import SavedSession
+from codex_rpc.protocol.workspace import Workspace
 
 
 def _may_write(config: Config) -> bool:
@@ -91,17 +92,18 @@ class Sources:
         warnings += [f"line {d.line_no} was left out: {d.reason}" for d in saved.damage]
         return config, told, warnings
 
-    async def parts(self, config: Config) -> Parts:
+    async def parts(self, config: Config, workspace: Workspace) -> Parts:
         """What depends on the configuration alone.
 
         Raises:
             ConfigError: there are no credentials.
         """
         backends = self._services.backends
-        model, tools = backends.model(config), backends.tools(config)
+        model, tools = backends.model(config), backends.tools(config, workspace)
         return Parts(
             model=model,
             tools=tools,
+            workspace=workspace,
             sandbox_means=await tools.sandbox_means(config.sandbox_policy),
             message_history_counts=await backends.message_history(config).stat(),
         )

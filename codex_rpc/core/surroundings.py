@@ -20,6 +20,7 @@ from codex_rpc.protocol.events import Event, EventMsg
 from codex_rpc.protocol.ids import SessionId, SubmissionId
 from codex_rpc.protocol.records import ContextRecord
 from codex_rpc.protocol.tools import TurnContext
+from codex_rpc.protocol.workspace import Workspace
 
 
 @define(kw_only=True)
@@ -35,6 +36,7 @@ class Surroundings:
     gate: Gate
     model: ModelClient
     tools: ToolBox
+    workspace: Workspace
     clock: Clock
     redactor: Redactor
     instructions: str

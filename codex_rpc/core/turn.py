@@ -21,11 +21,12 @@ from codex_rpc.core import compaction
 from codex_rpc.core.calls import CallHost
 from codex_rpc.core.inbox import Submission
 from codex_rpc.core.injection import environment_message, injected_messages, interruption_message
+from codex_rpc.core.inputs import content_of
 from codex_rpc.core.redaction import RedactedStream
 from codex_rpc.core.retries import Retries
 from codex_rpc.core.surroundings import Surroundings
 from codex_rpc.protocol.converter import unstructure
-from codex_rpc.protocol.errors import ContextFull, ModelError, PreviousResponseUnknown, ToolError
+from codex_rpc.protocol.errors import ContextFull, ModelError, PreviousResponseUnknown
 from codex_rpc.protocol.events import (
     AbortReason,
     AgentMessage,
@@ -63,7 +64,7 @@ from codex_rpc.protocol.model import (
     TextDelta,
     Usage,
 )
-from codex_rpc.protocol.ops import Compact, ImageInput, LocalImageInput, TextInput, UserInput
+from codex_rpc.protocol.ops import Compact, TextInput, UserInput
 from codex_rpc.protocol.records import Record, StateRecord, TitleRecord, TurnRecord
 from codex_rpc.protocol.tools import ToolOutcome, TurnContext
 
@@ -224,25 +225,18 @@ class Turn:
             evolve(given, text=mask(given.text)) if isinstance(given, TextInput) else given
             for given in op.items
         ]
-        item = user_message([await self._content(given) for given in inputs])
+        content = [
+            await content_of(given, self.env.tools, self.context.cwd, self._complain)
+            for given in inputs
+        ]
+        item = user_message(content)
         self.inputs.extend(given.text for given in inputs if isinstance(given, TextInput))
         self.env.history.add(item)
         await self.env.recorder.record_now(*before, item)
         self.env.announce_now(id_, UserMessage(inputs, self.id))
 
-    async def _content(self, item: TextInput | ImageInput | LocalImageInput) -> dict[str, Any]:
-        if isinstance(item, TextInput):
-            return {"type": "input_text", "text": item.text}
-        if isinstance(item, ImageInput):
-            return {"type": "input_image", "image_url": item.image_url}
-        try:
-            cwd = self.context.cwd
-            url = await self.env.tools.read_image(cwd / item.path, cwd)
-        except ToolError as exc:
-            # The rest of the input still counts; the model is told what it does not see.
-            self.env.announce_now(self.id, BackgroundEvent(exc.message))
-            return {"type": "input_text", "text": f"[image not attached: {exc.message}]"}
-        return {"type": "input_image", "image_url": url}
+    def _complain(self, problem: str) -> None:
+        self.env.announce_now(self.id, BackgroundEvent(problem))
 
     async def _forget_response(self) -> bool:
         record = self.env.history.forget_response()

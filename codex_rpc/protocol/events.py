@@ -229,12 +229,26 @@ Changes = dict[str, Literal["delete"] | FileChange]
 
 
 @frozen
+class ProposedFile:
+    """A file of a patch that is shown for review."""
+
+    old_text: str | None
+    """None: there is no such file."""
+    new_text: str | None
+    """None: it is removed."""
+    version: int | None = None
+    """Of the open document that `old_text` is; None: it is not open."""
+
+
+@frozen
 class ApplyPatchApprovalRequest:
     type: ClassVar[str] = "apply_patch_approval_request"
     call_id: str
     changes: Changes
     reason: str | None = None
     grant_root: str | None = None
+    files: dict[str, ProposedFile] | None = None
+    """With `patch_review`: the same as whole texts, by path."""
 
 
 @frozen

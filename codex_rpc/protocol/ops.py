@@ -36,7 +36,45 @@ class LocalImageInput:
     path: str
 
 
-InputItem = TextInput | ImageInput | LocalImageInput
+@frozen
+class Position:
+    """A place in a text, as in the Language Server Protocol."""
+
+    line: int
+    """Counted from 0."""
+    character: int
+    """Counted from 0, in characters."""
+
+
+@frozen
+class Range:
+    """From a place up to, and without, another one."""
+
+    start: Position
+    end: Position
+
+
+@frozen
+class MentionInput:
+    """A file that the user points at, or a part of it; the model is given its text."""
+
+    type: ClassVar[str] = "mention"
+    path: str
+    range: Range | None = None
+
+
+@frozen
+class SelectionInput:
+    """What is selected in the editor."""
+
+    type: ClassVar[str] = "selection"
+    path: str
+    range: Range
+    text: str | None = None
+    """None: what the document or the file has there."""
+
+
+InputItem = TextInput | ImageInput | LocalImageInput | MentionInput | SelectionInput
 
 
 @frozen
@@ -75,6 +113,11 @@ class PatchApproval:
     type: ClassVar[str] = "patch_approval"
     id: str
     decision: Decision
+    edited: dict[str, str] | None = None
+    """The whole texts of files, by the request's paths, that the user wants instead."""
+    hunks: dict[str, list[int]] | None = None
+    """For a file of the request: which of its hunks, counted from 0, are wanted. Other files are
+    wanted whole."""
 
 
 @frozen

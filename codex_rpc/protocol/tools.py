@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from codex_rpc.protocol.events import ApprovalRequest, EventMsg
+from attrs import field
+
+from codex_rpc.protocol.events import ApplyPatchApprovalRequest, ApprovalRequest, EventMsg
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import SubmissionId
 from codex_rpc.protocol.policy import ApprovalPolicy, Decision, SandboxPolicy
@@ -23,6 +25,17 @@ class TurnContext:
     model: str
     effort: str | None = None
     summary: str | None = None
+
+
+@frozen
+class Review:
+    """The user's answer to a patch that was shown."""
+
+    decision: Decision
+    edited: Mapping[str, str] = field(factory=dict, repr=False)
+    """Whole texts, by path, that are to be written instead."""
+    hunks: Mapping[str, Sequence[int]] = field(factory=dict)
+    """Which hunks of a file are wanted; of files that are not in it, all."""
 
 
 @frozen
@@ -59,6 +72,10 @@ class ToolHost(Protocol):
         so never returns. If the user has approved `scope` for the session, nobody is asked
         and the answer is `approved_for_session`. None: every request is asked.
         """
+        ...
+
+    async def review(self, request: ApplyPatchApprovalRequest) -> Review:
+        """Ask the user about a patch, and wait; as `ask`, with what they want changed in it."""
         ...
 
     def abandon(self, outcome: ToolOutcome) -> None:

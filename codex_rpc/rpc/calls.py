@@ -36,6 +36,8 @@ class Calls:
 
     def __init__(self) -> None:
         self._calls: dict[RequestId, Call] = {}
+        self.begun = 0
+        """How many requests there have been."""
         self._settled = anyio.Event()
         """Set and replaced when a call is settled."""
 
@@ -56,6 +58,7 @@ class Calls:
         if len(self._calls) >= MAX_IN_FLIGHT:
             raise Overloaded(f"more than {MAX_IN_FLIGHT} requests are in flight")
         call = self._calls[id_] = Call(id_)
+        self.begun += 1
         return call
 
     def cancel(self, id_: RequestId) -> None:

@@ -39,8 +39,9 @@ class Method:
     ends_sessions: bool = False
 
 
-Router = Callable[[str], Method]
-"""The method of a name. May raise `ProtocolError`, and is asked in order of arrival."""
+Router = Callable[[str, Any], Method]
+"""The method of a name, given a request's parameters as they came. May raise `ProtocolError`,
+and is asked in order of arrival."""
 
 Listener = Callable[[dict[str, Any]], None]
 """Takes a notification's parameters. Never waits."""
@@ -55,11 +56,13 @@ class Dispatcher:
         calls: Calls,
         router: Router,
         listeners: Mapping[str, Listener],
+        settle: Callable[[Response], None],
     ) -> None:
         self._outbox = outbox
         self._calls = calls
         self._router = router
         self._listeners = listeners
+        self._settle = settle
 
     def take(self, frame: Frame | FramingFault, tasks: TaskGroup) -> None:
         """Begin with what `frame` asks for, in `tasks`. Never waits."""
@@ -75,9 +78,8 @@ class Dispatcher:
                 listener = self._listeners.get(method)
                 if listener is not None:
                     listener(params if isinstance(params, dict) else {})
-            case Response():
-                # Answers are never answered, and we have asked nothing.
-                logger.debug("an answer came that nobody waits for")
+            case Response() as response:
+                self._settle(response)
 
     def _begin(self, request: Request, tasks: TaskGroup) -> None:
         try:
@@ -89,7 +91,7 @@ class Dispatcher:
             # Before the router, which may change what is allowed from here on.
             if request.method in _STATEFUL:
                 _object(request.params)
-            method = self._router(request.method)
+            method = self._router(request.method, request.params)
         except ProtocolError as exc:
             self._answer(call, mapping.error_answer(request.id, exc))
             return

@@ -18,7 +18,13 @@ from codex_rpc.rpc.calls import Calls
 from codex_rpc.rpc.dispatch import Dispatcher
 from codex_rpc.rpc.framing import MAX_MESSAGE_BYTES, Frame, FrameDecoder, FramingFault
 from codex_rpc.rpc.lifecycle import Lifecycle
+from codex_rpc.rpc.lsp.commands import Commands
+from codex_rpc.rpc.lsp.features import Features
+from codex_rpc.rpc.lsp.gate import Gate
+from codex_rpc.rpc.lsp.progress import Progress
+from codex_rpc.rpc.lsp.workspace import EditorWorkspace
 from codex_rpc.rpc.outbox import Outbox
+from codex_rpc.rpc.outgoing import Outgoing
 from codex_rpc.rpc.session_methods import SessionMethods
 from codex_rpc.rpc.stdio import ByteReader, ByteWriter, PeerGone
 
@@ -61,22 +67,35 @@ class _Endpoint:
         self._decoder = FrameDecoder(max_message_bytes)
         self._outbox = Outbox(writer, lambda: self._decoder.framing)
         self._calls = Calls()
-        methods = SessionMethods(manager, self._outbox).table()
-        self._lifecycle = Lifecycle(manager, self._outbox, self._calls, methods, version=version)
+        self._outgoing = Outgoing(self._outbox)
+        self._gate = Gate(self._outgoing, self._calls, version=version)
+        manager.workspace = EditorWorkspace(self._gate, self._outgoing)
+        methods = SessionMethods(manager, self._outbox)
+        commands = Commands(manager, methods, self._gate)
+        self._progress = Progress(manager, self._gate, self._outgoing)
+        self._outbox.observers += [commands.observe, self._progress.observe]
+        self._gate.offer(Features(commands.table(), self._progress.listeners))
+        self._lifecycle = Lifecycle(
+            manager, self._outbox, self._calls, methods.table(), self._gate, version=version
+        )
         self._dispatcher = Dispatcher(
             self._outbox,
             self._calls,
             self._lifecycle.admit,
             self._lifecycle.listeners,
+            self._outgoing.settle,
         )
         self._input = anyio.CancelScope()
 
     async def run(self) -> int:
         async with anyio.create_task_group() as writing:
             writing.start_soon(self._write)
+            writing.start_soon(self._gate.run)
+            writing.start_soon(self._progress.run)
             async with anyio.create_task_group() as requests:
                 with self._input:
                     await self._take_input(requests)
+                self._outgoing.close()
                 await self._lifecycle.end_sessions()
                 await self._write_the_rest()
                 self._calls.cancel_all()

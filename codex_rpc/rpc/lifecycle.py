@@ -19,6 +19,7 @@ from codex_rpc.protocol.ops import Op
 from codex_rpc.protocol.params import METHODS
 from codex_rpc.rpc.calls import Call, Calls
 from codex_rpc.rpc.dispatch import Listener, Method
+from codex_rpc.rpc.lsp.gate import Gate
 from codex_rpc.rpc.mapping import RequestRefused, ServerNotInitialized
 from codex_rpc.rpc.outbox import Outbox
 
@@ -55,12 +56,14 @@ class Lifecycle:
         outbox: Outbox,
         calls: Calls,
         methods: Mapping[str, Method],
+        gate: Gate,
         *,
         version: str,
     ) -> None:
         self._manager = manager
         self._outbox = outbox
         self._calls = calls
+        self._gate = gate
         self._version = version
         self._methods = {
             **methods,
@@ -68,6 +71,7 @@ class Lifecycle:
             "shutdown": Method(self.on_shutdown, ends_sessions=True),
         }
         self._initialized = False
+        self._lsp_capabilities: dict[str, Any] = {}
         self._shut_down = False
         self._ending = anyio.Lock()
         self.exit_requested = False
@@ -78,22 +82,25 @@ class Lifecycle:
     @property
     def listeners(self) -> dict[str, Listener]:
         """What is done on which notification; all others are ignored."""
-        return {"exit": self.on_exit, "$/cancelRequest": self.on_cancel_request}
+        own = {"exit": self.on_exit, "$/cancelRequest": self.on_cancel_request}
+        return {**self._gate.listeners, **own}
 
     @property
     def exit_code(self) -> int:
         """0, or 1 if records are lost or `exit` came without `shutdown`."""
         return int(self.unsaved > 0 or (self.exit_requested and not self._shut_down))
 
-    def admit(self, name: str) -> Method:
+    def admit(self, name: str, params: Any) -> Method:
         """The method of a request that has just arrived, and the change of state it brings.
+
+        `params` of `initialize` are an object or absent.
 
         Raises:
             RequestRefused, ServerNotInitialized, UnknownMethod
         """
         if self._shut_down:
             raise RequestRefused("the server was shut down; the only thing left is `exit`")
-        method = self._methods.get(name)
+        method = self._methods.get(name) or self._gate.method(name)
         if method is None:
             if name.startswith(_LSP_PREFIXES) and not self._initialized:
                 raise ServerNotInitialized(f"{_shown(name)} needs `initialize` first")
@@ -102,6 +109,8 @@ class Lifecycle:
             if self._initialized:
                 raise RequestRefused("`initialize` was sent before")
             self._initialized = True
+            # What the client sends behind it may be for an editor already.
+            self._lsp_capabilities = self._gate.initialize(params or {})
         elif name == "shutdown":
             self._shut_down = True
         return method
@@ -115,7 +124,7 @@ class Lifecycle:
             "providers": list(self._manager.providers),
         }
         return {
-            "capabilities": {"experimental": {"codex": codex}},
+            "capabilities": {**self._lsp_capabilities, "experimental": {"codex": codex}},
             "serverInfo": {"name": "codex-rpc", "version": self._version},
         }
 

@@ -120,6 +120,15 @@ def error(id_: RequestId | None, code: int, message: str, data: Any = None) -> b
     return encoded({"jsonrpc": "2.0", "id": id_, "error": body})
 
 
+def request(id_: RequestId, method: str, params: Any) -> bytes:
+    """A request of ours.
+
+    Raises:
+        Unencodable: `params` is nested too deep.
+    """
+    return encoded({"jsonrpc": "2.0", "id": id_, "method": method, "params": params})
+
+
 def notification(method: str, params: Any) -> bytes:
     """A notification.
 

@@ -102,6 +102,8 @@ class Outbox:
         self._progress = anyio.Event()
         """Set and replaced when a session's last event was written."""
         self._ended = anyio.Event()
+        self.observers: list[Callable[[str, Event], None]] = []
+        """Told of each event, with its session's id, as it leaves. They never wait or raise."""
 
     @property
     def finished(self) -> bool:
@@ -242,6 +244,8 @@ class Outbox:
                     self._end(stream, batch)
                 return
             batch.add(_encoded(stream, taken[0]))
+            for observer in self.observers:
+                observer(stream.session_id, taken[0])
             if batch.size >= end:
                 break
         self._rotation.append(stream)

@@ -18,6 +18,7 @@ from anyio import to_thread
 from codex_rpc.config.settings import Config
 from codex_rpc.protocol.errors import CodexError
 from codex_rpc.protocol.events import (
+    ApplyPatchApprovalRequest,
     ApprovalRequest,
     Duration,
     EventMsg,
@@ -30,8 +31,10 @@ from codex_rpc.protocol.events import (
 )
 from codex_rpc.protocol.ids import SubmissionId
 from codex_rpc.protocol.items import Item
+from codex_rpc.protocol.ops import Range
 from codex_rpc.protocol.policy import Decision, SandboxMeans, SandboxPolicy
-from codex_rpc.protocol.tools import ToolHost, ToolOutcome, TurnContext
+from codex_rpc.protocol.tools import Review, ToolHost, ToolOutcome, TurnContext
+from codex_rpc.protocol.workspace import Workspace
 from codex_rpc.tools.specs import specs_for
 
 if TYPE_CHECKING:
@@ -49,10 +52,12 @@ _LOADED_AHEAD = ("codex_rpc.tools.shell", "codex_rpc.tools.patch.tool")
 class ToolBox:
     """The tools of one session."""
 
-    def __init__(self, config: Config, *, environ: Mapping[str, str]) -> None:
-        """`environ` is the server's environment, of which commands get what `config` says."""
+    def __init__(self, config: Config, *, environ: Mapping[str, str], workspace: Workspace) -> None:
+        """`environ` is the server's environment, of which commands get what `config` says; what
+        is open in `workspace` is read and changed there."""
         self._config = config
         self._environ = environ
+        self._workspace = workspace
         self._handlers: dict[tuple[str, str], Callable[[], Handler]] = {
             ("function_call", "shell"): lambda: self._shell.call_function,
             ("function_call", "container.exec"): lambda: self._shell.call_function,
@@ -75,14 +80,18 @@ class ToolBox:
     def _patches(self) -> PatchTool:
         from codex_rpc.tools.patch.tool import PatchTool
 
-        return PatchTool(self._sandbox)
+        return PatchTool(self._sandbox, workspace=self._workspace, review=self._config.patch_review)
 
     @cached_property
     def _shell(self) -> Shell:
         from codex_rpc.tools.shell import Shell
 
         return Shell(
-            self._config, environ=self._environ, sandbox=self._sandbox, patches=self._patches
+            self._config,
+            environ=self._environ,
+            sandbox=self._sandbox,
+            patches=self._patches,
+            workspace=self._workspace,
         )
 
     @cached_property
@@ -157,6 +166,8 @@ class ToolBox:
             handler = self._handler(call.kind, name)
             if handler is None:
                 return ToolOutcome(f"unsupported call: {name or call.kind}")
+            # A call is about what the user sees when it is made.
+            await self._workspace.ready()
             return await handler(call, watched)
         except CodexError as exc:
             return ToolOutcome(exc.message, watched.ends(exc.message))
@@ -188,6 +199,20 @@ class ToolBox:
 
         return await image_url(path, self._sandbox, cwd)
 
+    async def read_text(self, path: Path, part: Range | None, cwd: Path) -> str:
+        """A text file, or a part of it, for a turn in `cwd`; if it is open in the editor, as it
+        is there.
+
+        What is too long loses its end, which is said in its place.
+
+        Raises:
+            ToolError: it cannot be read, is no text, or may not be read.
+        """
+        from codex_rpc.tools.files import text_of
+
+        await self._workspace.ready()
+        return await text_of(path, part, workspace=self._workspace, rules=self._sandbox, cwd=cwd)
+
     async def aclose(self) -> None:
         """Let go of the MCP servers, and remove what the sandbox keeps on disk. Idempotent."""
         if self.__dict__.get("_mcp") is not None:
@@ -218,6 +243,9 @@ class _WatchedHost:
 
     async def ask(self, request: ApprovalRequest, *, scope: Hashable | None = None) -> Decision:
         return await self._host.ask(request, scope=scope)
+
+    async def review(self, request: ApplyPatchApprovalRequest) -> Review:
+        return await self._host.review(request)
 
     def abandon(self, outcome: ToolOutcome) -> None:
         self._host.abandon(outcome)

@@ -1,7 +1,8 @@
 """The shell tool: one command of the model, from the call to the output.
 
-Owns the order of a call: what it is, assessment, question, begin, run, end. What is trusted is
-`trusted`'s, what is asked about `assessment`'s, and how a command is held and ended `sandbox`'s.
+Owns the order of a call: what it is, assessment, question, saving, begin, run, end. What is
+trusted is `trusted`'s, what is asked about `assessment`'s, what the editor has to save `unsaved`'s,
+and how a command is held and ended `sandbox`'s.
 Invariants: nothing runs before its verdict; after a begin was announced there is an end, in the
 outcome that is returned or in the one that is left with `host.abandon`.
 """
@@ -26,6 +27,7 @@ from codex_rpc.protocol.ids import CallId
 from codex_rpc.protocol.items import Item
 from codex_rpc.protocol.policy import ApprovalPolicy, SandboxPolicy
 from codex_rpc.protocol.tools import ToolHost, ToolOutcome, TurnContext
+from codex_rpc.protocol.workspace import Workspace
 from codex_rpc.sandbox.confinement import Confinement, Sandbox
 from codex_rpc.sandbox.environment import child_environment
 from codex_rpc.sandbox.process import NotStarted
@@ -44,6 +46,7 @@ from codex_rpc.tools.git_commands import without_programs
 from codex_rpc.tools.git_filters import repository_filters
 from codex_rpc.tools.patch.invocation import patch_of_command
 from codex_rpc.tools.trusted import Surroundings, trusted_command
+from codex_rpc.tools.unsaved import UnsavedFiles
 
 if TYPE_CHECKING:
     from codex_rpc.tools.patch.tool import PatchTool
@@ -109,14 +112,17 @@ class Shell:
         environ: Mapping[str, str],
         sandbox: Sandbox,
         patches: PatchTool | None,
+        workspace: Workspace,
     ) -> None:
         """`environ` is the server's environment, of which commands get what `config` says.
-        `patches` applies the commands that are patches; None: they run like any other."""
+        `patches` applies the commands that are patches; None: they run like any other. What is
+        not saved in `workspace` a command does not see."""
         self._env = child_environment(environ, config.shell_environment)
         self._max_bytes = config.tool_output_max_bytes
         self._max_lines = config.tool_output_max_lines
         self._sandbox = sandbox
         self._patches = patches
+        self._unsaved = UnsavedFiles(workspace, config.save_before_run)
         self._freed: set[ApprovalScope] = set()
         """What the user has let run again without the sandbox, for the session. Only the host's
         answer lets anything run; this tells that the question is worth asking at once."""
@@ -150,7 +156,8 @@ class Shell:
         plan = await self._allowed(command, cwd, call_id, host)
         if isinstance(plan, ToolOutcome):
             return plan
-        return await self._run(plan, call_id, host)
+        unsaved = await self._unsaved.after_saving(host.context)
+        return await self._run(plan, unsaved, call_id, host)
 
     async def _allowed(
         self, command: Command, cwd: Path, call_id: CallId, host: ToolHost
@@ -229,8 +236,12 @@ class Shell:
             env = without_programs(trusted.env, filters)
         return _Form(argv=trusted.argv, env=env, confinement=confinement)
 
-    async def _run(self, plan: _Plan, call_id: CallId, host: ToolHost) -> ToolOutcome:
+    async def _run(
+        self, plan: _Plan, unsaved: str | None, call_id: CallId, host: ToolHost
+    ) -> ToolOutcome:
         """Run it, and if the sandbox stops it and the user agrees, once more without.
+
+        `unsaved` is what the model is to know about the files that the command sees.
 
         Both runs have one begin and one end. The end announces only what is recorded with it: the
         output of the run that counts.
@@ -250,6 +261,8 @@ class Shell:
                     await _start(execution, plan.free, command)
                 else:
                     execution.note(denial_note(plan.case, denial))
+            if unsaved is not None:
+                execution.note(unsaved)
             diff = await self._patches.diff_again(host) if self._patches is not None else None
         except anyio.get_cancelled_exc_class():
             host.abandon(execution.interrupted())

@@ -15,7 +15,12 @@ from attrs import define, evolve, field
 from codex_rpc.config.settings import Config, Provider
 from codex_rpc.core.manager import SessionManager
 from codex_rpc.core.services import Services
-from codex_rpc.protocol.errors import RolloutInUse, RolloutNotFound, RolloutWriteFailed
+from codex_rpc.protocol.errors import (
+    RolloutInUse,
+    RolloutNotFound,
+    RolloutWriteFailed,
+    ToolError,
+)
 from codex_rpc.protocol.events import EventMsg, HistoryEntry, TakenOverBy
 from codex_rpc.protocol.ids import SessionId
 from codex_rpc.protocol.items import Item
@@ -27,6 +32,7 @@ from codex_rpc.protocol.model import (
     TextDelta,
     Usage,
 )
+from codex_rpc.protocol.ops import Range
 from codex_rpc.protocol.policy import SandboxMeans, SandboxPolicy
 from codex_rpc.protocol.records import (
     Header,
@@ -38,6 +44,7 @@ from codex_rpc.protocol.records import (
     SessionRef,
 )
 from codex_rpc.protocol.tools import ToolHost, ToolOutcome, TurnContext
+from codex_rpc.protocol.workspace import NoEditor, Workspace
 
 Step = ModelEvent | Exception | Callable[[], Awaitable[None]]
 """Of a scripted response: an event, an error to raise, or something to wait for."""
@@ -142,6 +149,7 @@ class FakeTools:
     handler: Handler = _answer
     calls: list[Item] = field(factory=list)
     images: dict[str, str] = field(factory=dict)
+    texts: dict[str, str] = field(factory=dict)
     closed: bool = False
     starting: anyio.Event | None = None
     """Fires when all tools are offered; None: they are from the start."""
@@ -180,6 +188,12 @@ class FakeTools:
 
     async def read_image(self, path: Path, cwd: Path) -> str:
         return self.images[str(path)]
+
+    async def read_text(self, path: Path, part: Range | None, cwd: Path) -> str:
+        if str(path) not in self.texts:
+            raise ToolError(f"cannot read {path}")
+        text = self.texts[str(path)]
+        return text if part is None else f"{part.start.line}:{part.end.line} of {text}"
 
     async def aclose(self) -> None:
         self.closed = True
@@ -373,6 +387,8 @@ class FakeClock:
 class World:
     """Everything around a SessionManager, in the test's hands."""
 
+    workspace: Workspace = field(factory=NoEditor)
+    """What the newest session's tools were given."""
     model: FakeModel = field(factory=FakeModel)
     tools: FakeTools = field(factory=FakeTools)
     store: FakeStore = field(factory=FakeStore)
@@ -404,7 +420,8 @@ class World:
             def model(self, config: Config) -> FakeModel:
                 return world.model
 
-            def tools(self, config: Config) -> FakeTools:
+            def tools(self, config: Config, workspace: Workspace) -> FakeTools:
+                world.workspace = workspace
                 return world.tools
 
             def message_history(self, config: Config) -> FakeMessageHistory:

@@ -1,4 +1,4 @@
-"""Two versions of a file compared: a unified diff.
+"""Two versions of a file compared: a unified diff, and parts of it done.
 
 Owns how lines are paired and how differences are written down. Pairs lines by those that occur
 once on both sides, so that large files are compared in a time that grows with their size; where
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from difflib import SequenceMatcher
 
 CONTEXT_LINES = 3
@@ -44,6 +44,24 @@ def unified_diff(old: bytes, new: bytes) -> str:
             at = a1
         parts += _marked(" ", a[at:to_a])
     return "".join(parts)
+
+
+def count_hunks(old: bytes, new: bytes) -> int:
+    """How many hunks `unified_diff` has."""
+    return sum(1 for _ in _groups(_changes(_lines(old), _lines(new))))
+
+
+def with_hunks(old: bytes, new: bytes, wanted: Collection[int]) -> bytes:
+    """`old` with only those hunks of `unified_diff` done, counted from 0, that are `wanted`."""
+    a, b = _lines(old), _lines(new)
+    parts: list[bytes] = []
+    at = 0
+    for index, group in enumerate(_groups(_changes(a, b))):
+        for a0, a1, b0, b1 in group if index in wanted else ():
+            parts += a[at:a0]
+            parts += b[b0:b1]
+            at = a1
+    return b"".join([*parts, *a[at:]])
 
 
 def _lines(content: bytes) -> list[bytes]:

@@ -131,8 +131,8 @@ class Folder:
         """Where the link `name` leads, as it is written."""
         return os.fsencode(os.readlink(self._at(name), dir_fd=self._fd))
 
-    def read(self, name: str) -> bytes:
-        """The content of the regular file `name`.
+    def read(self, name: str, *, max_bytes: int | None = None) -> bytes:
+        """The content of the regular file `name`, or at most so much of its beginning.
 
         Raises:
             OSError: it cannot be read, or is something else.
@@ -143,6 +143,8 @@ class Folder:
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             if not stat.S_ISREG(mode):
                 raise OSError(errno.EINVAL, "Not a regular file")
+            if max_bytes is not None:
+                return os.read(fd, max_bytes)
             pieces = []
             while piece := os.read(fd, _PIECE_BYTES):
                 pieces.append(piece)

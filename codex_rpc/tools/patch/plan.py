@@ -1,8 +1,8 @@
 """What a patch does to which files, worked out before anything is written.
 
-Owns the reading of the files, the order in which a patch's operations build on each other, and
-the description of the changes for clients. It writes nothing: a plan says which bytes belong
-where, and someone else puts them there (on disk, or in an editor that has the file open).
+Owns the order in which a patch's operations build on each other, and the description of the
+changes for clients. It writes nothing: a plan says which bytes belong where, and someone else
+puts them there (on disk, or in an editor that has the file open).
 
 Paths are followed through links to the file that is meant; what is removed or moved away is the
 link itself.
@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 from attrs import define, field
 
@@ -24,28 +24,16 @@ from codex_rpc.protocol.events import Changes, FileChange
 from codex_rpc.protocol.events import UpdateFile as FileUpdated
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.tools.patch.diffs import unified_diff
-from codex_rpc.tools.patch.folders import Folder, Identity
+from codex_rpc.tools.patch.finding import (
+    MAX_FILE_BYTES,
+    Found,
+    OpenDocuments,
+    find,
+    nothing_open,
+    reason,
+)
 from codex_rpc.tools.patch.grammar import AddFile, DeleteFile, Operation, UpdateFile
 from codex_rpc.tools.patch.matching import updated
-
-MAX_FILE_BYTES = 32 << 20
-"""Larger files cannot be updated, only replaced and removed."""
-
-
-@frozen(kw_only=True)
-class Found:
-    """What was at a path when the plan was made: a regular file or a link."""
-
-    identity: Identity
-    mode: int
-    """With the kind of the file, as `st_mode` has it."""
-    owner: tuple[int, int]
-    content: bytes | None = field(repr=False)
-    """A link's is its target. None: not read, because that is denied or because it is large."""
-
-    @property
-    def is_link(self) -> bool:
-        return stat.S_ISLNK(self.mode)
 
 
 @frozen(kw_only=True)
@@ -65,6 +53,16 @@ class FileEdit:
     owner: tuple[int, int] | None = None
 
 
+@frozen
+class Mention:
+    """A path that the patch names, for the summary."""
+
+    mark: Literal["A", "M", "D"]
+    path: str
+    """As the patch spells it."""
+    target: Path
+
+
 @frozen(kw_only=True)
 class Plan:
     """A patch that fits, worked out."""
@@ -74,8 +72,7 @@ class Plan:
     """From where to where whole files go, as `FileEdit.target`."""
     changes: Changes
     """For clients; keys are `FileEdit.shown`."""
-    summary: str
-    """One line for each path, as the patch spells it."""
+    mentions: tuple[Mention, ...]
     undeletable: tuple[str, ...]
     """What the patch removes although there is no such file. Then nothing can be written."""
     touched: tuple[Path, ...]
@@ -83,6 +80,14 @@ class Plan:
     replaced: tuple[Path, ...]
     """The files, as `FileEdit.shown`, that are there and whose whole content is lost to that of an
     added file or of one that is moved there. In `changes` those look as if nothing was there."""
+
+    @property
+    def summary(self) -> str:
+        """One line for each path, as the patch spells it: what is added, changed and removed."""
+        lines = {mark: dict[str, None]() for mark in ("A", "M", "D")}
+        for mention in self.mentions:
+            lines[mention.mark][f"{mention.mark} {mention.path}\n"] = None
+        return "".join(line for marked in lines.values() for line in marked)
 
 
 @define
@@ -108,13 +113,16 @@ def make_plan(
     cwd: Path,
     session_cwd: Path,
     may_read: Callable[[Path], bool],
+    opened: OpenDocuments = nothing_open,
 ) -> Plan:
     """What `operations`, whose relative paths begin at `cwd`, come to, one after the other.
+
+    Of what is `opened` in the editor, that text counts and not the file's.
 
     Raises:
         ToolError: one of them does not fit what is there; the message is for the model.
     """
-    planner = _Planner(cwd, session_cwd, may_read)
+    planner = _Planner(cwd, session_cwd, may_read, opened)
     for operation in operations:
         match operation:
             case AddFile():
@@ -127,15 +135,22 @@ def make_plan(
 
 
 class _Planner:
-    def __init__(self, cwd: Path, session_cwd: Path, may_read: Callable[[Path], bool]) -> None:
+    def __init__(
+        self,
+        cwd: Path,
+        session_cwd: Path,
+        may_read: Callable[[Path], bool],
+        opened: OpenDocuments,
+    ) -> None:
         self._cwd = cwd
         self._session_cwd = session_cwd
         self._real_session_cwd = Path(os.path.realpath(session_cwd))
         self._may_read = may_read
+        self._opened = opened
         self._files: dict[Path, _File] = {}
         """By target; only those that the patch changes."""
         self._removed_links: set[Path] = set()
-        self._summary: dict[str, list[str]] = {"A": [], "M": [], "D": []}
+        self._mentions: list[Mention] = []
         self._undeletable: dict[Path, str] = {}
 
     def add(self, operation: AddFile) -> None:
@@ -150,7 +165,7 @@ class _Planner:
         file.exists, file.content, file.is_whole = True, operation.content.encode(), True
         file.origin, file.replaces = None, file.before is not None
         self._files[target] = file
-        self._note("A", operation.path)
+        self._mentions.append(Mention("A", operation.path, target))
 
     def delete(self, operation: DeleteFile) -> None:
         """Take in that a file or a link is removed."""
@@ -162,7 +177,7 @@ class _Planner:
         if not file.exists:
             self._undeletable[slot] = operation.path
         self._remove(slot, file)
-        self._note("D", operation.path)
+        self._mentions.append(Mention("D", operation.path, slot))
 
     def update(self, operation: UpdateFile) -> None:
         """Take in that parts of a file, and perhaps its path, change."""
@@ -174,7 +189,7 @@ class _Planner:
         if operation.move_to is None or (to := self._target(operation.move_to)) == target:
             file.content = content
             self._files[target] = file
-            self._note("M", operation.path)
+            self._mentions.append(Mention("M", operation.path, target))
             return
         try:
             moved = self._file(to)
@@ -191,7 +206,7 @@ class _Planner:
             moved.origin = None
             self._remove(slot, self._file(slot, link=True))
         self._files[to] = moved
-        self._note("M", operation.move_to)
+        self._mentions.append(Mention("M", operation.move_to, to))
 
     def plan(self) -> Plan:
         """All of it."""
@@ -206,9 +221,7 @@ class _Planner:
             edits=edits,
             moves=tuple(moves.items()),
             changes=self._changes(moves),
-            summary="".join(
-                f"{mark} {path}\n" for mark, paths in self._summary.items() for path in paths
-            ),
+            mentions=tuple(self._mentions),
             undeletable=tuple(self._undeletable.values()),
             touched=tuple(self._files),
             replaced=tuple(
@@ -223,10 +236,6 @@ class _Planner:
         if target.is_relative_to(self._real_session_cwd):
             return self._session_cwd / target.relative_to(self._real_session_cwd)
         return target
-
-    def _note(self, mark: str, path: str) -> None:
-        if path not in self._summary[mark]:
-            self._summary[mark].append(path)
 
     def _absolute(self, given: str) -> Path:
         path = self._cwd / given
@@ -258,28 +267,32 @@ class _Planner:
         """
         if (file := self._files.get(target)) is not None:
             return file
-        found = _look(target, link=link, may_read=self._may_read)
+        found = find(target, link=link, may_read=self._may_read, opened=self._opened)
         if found is None:
             return _File(before=None, exists=False, content=None)
         return _File(
             before=found,
             exists=True,
             content=found.content,
-            mode=found.mode,
+            mode=_mode(found),
             owner=found.owner,
         )
 
     def _readable(self, target: Path, given: Path) -> _File:
         """The file at `target`, with its content."""
         failed = f"error: Failed to read file to update {self.shown(target)}"
+        denied = f"{failed}: the user's configuration denies reading it"
         if not (self._may_read(given) and self._may_read(target)):
-            raise ToolError(f"{failed}: the user's configuration denies reading it")
+            raise ToolError(denied)
         try:
             file = self._file(target)
             if not file.exists:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         except OSError as exc:
             raise ToolError(f"{failed}: {reason(exc)}") from exc
+        document = file.before.document if file.before is not None else None
+        if document is not None and not self._may_read(document.path):
+            raise ToolError(denied)
         if file.content is None:
             raise ToolError(f"{failed}: it is larger than {MAX_FILE_BYTES >> 20} MiB")
         return file
@@ -300,7 +313,7 @@ class _Planner:
                 before is not None
                 and file.exists
                 and file.content == before.content
-                and file.mode == before.mode
+                and file.mode == _mode(before)
             ):
                 continue
             yield FileEdit(
@@ -344,41 +357,15 @@ class _Planner:
         return changes
 
 
-def reason(exc: OSError) -> str:
-    """What the system said, with its number."""
-    if exc.errno is None:
-        return str(exc)
-    return f"{exc.strerror} (os error {exc.errno})"
+def named(path: Path, cwd: Path) -> str:
+    """`path` in words: relative to `cwd` if it lies below."""
+    return path.relative_to(cwd).as_posix() if path.is_relative_to(cwd) else path.as_posix()
+
+
+def _mode(found: Found) -> int | None:
+    """What the file is to keep; None: there is nothing on disk yet that has one."""
+    return None if found.identity is None else found.mode
 
 
 def _update(before: bytes | None, after: bytes | None, *, move_path: str | None) -> FileChange:
     return FileChange(update=FileUpdated(unified_diff(before or b"", after or b""), move_path))
-
-
-def _look(target: Path, *, link: bool, may_read: Callable[[Path], bool]) -> Found | None:
-    """What is at `target`; None: nothing."""
-    try:
-        folder = Folder.open(target.parent)
-    except FileNotFoundError:
-        return None
-    with folder:
-        status = folder.status(target.name)
-        if status is None:
-            return None
-        content: bytes | None = None
-        if stat.S_ISLNK(status.st_mode):
-            if not link:
-                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-            content = folder.link_target(target.name)
-        elif stat.S_ISDIR(status.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        elif not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "Not a regular file")
-        elif status.st_size <= MAX_FILE_BYTES and may_read(target):
-            content = folder.read(target.name)
-        return Found(
-            identity=Identity.of(status),
-            mode=status.st_mode,
-            owner=(status.st_uid, status.st_gid),
-            content=content,
-        )

@@ -1,14 +1,21 @@
 """The patch tool: one patch of the model, from the call to the changed files.
 
 Owns the order of a call: everything is worked out, then judged and perhaps asked about, then
-written. Invariants: between the announced begin and the end nothing waits for anything but the
-disk, and a patch that is being written is finished, or taken back, whoever interrupts; after a
-begin there is an end, in the outcome that is returned or in the one that is left with
-`host.abandon`.
+applied. Invariants: between the announced begin and the end nothing waits for anything but the
+disk and the editor, and a patch that is being applied is finished, or taken back, whoever
+interrupts; after a begin there is an end, in the outcome that is returned or in the one that is
+left with `host.abandon`.
+
+What is applied is what was agreed and announced. If a document changes under the patch, it is
+worked out once more: before the begin, what comes to something else is judged and asked about
+again; after it, only what comes to the very changes that were announced is applied. The second
+time, and whenever it comes to something else after the begin, nothing is changed and the model is
+told to look again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,11 +24,11 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import orjson
+from attrs import evolve
 
 from codex_rpc.protocol.converter import structure
-from codex_rpc.protocol.errors import BadArguments, InvalidParams
+from codex_rpc.protocol.errors import BadArguments, InvalidParams, ToolError
 from codex_rpc.protocol.events import (
-    ApplyPatchApprovalRequest,
     BackgroundEvent,
     EventMsg,
     PatchApplyBegin,
@@ -32,14 +39,18 @@ from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import CallId
 from codex_rpc.protocol.items import Item
 from codex_rpc.protocol.tools import ToolHost, ToolOutcome, TurnContext
+from codex_rpc.protocol.workspace import OpenDocument, Workspace
 from codex_rpc.tools.patch import turn_diff
+from codex_rpc.tools.patch.applying import GRACE_S, Outdated, Patience, apply, patience
 from codex_rpc.tools.patch.grammar import parse_patch
-from codex_rpc.tools.patch.permission import Allowed, Ask, FileRules, Refuse, Verdict, assess
-from codex_rpc.tools.patch.plan import Plan, make_plan
-from codex_rpc.tools.patch.writing import Written, write
+from codex_rpc.tools.patch.permission import FileRules, Refuse, assess
+from codex_rpc.tools.patch.plan import Plan, make_plan, named
+from codex_rpc.tools.patch.questions import Agreed, Questions, Worked
+from codex_rpc.tools.patch.routes import Routes, opened_for_edits, outdated
+from codex_rpc.tools.patch.writing import NotWritten, Written, write
 
-REJECTED = "patch rejected by user"
 NOTHING_CHANGED = "Nothing was changed."
+LOOK_AGAIN = "Look at it again before the next patch."
 INTERRUPTED = "Interrupted by the user before anything was written."
 
 SPEC: dict[str, Any] = {
@@ -90,6 +101,10 @@ one at the end of the file. Adding a file that exists replaces it.""",
 }
 
 
+_MAX_NAMED = 5
+"""Files in the name of a step to undo."""
+
+
 @frozen
 class _Arguments:
     """`function_call.arguments` of `apply_patch`."""
@@ -97,13 +112,28 @@ class _Arguments:
     input: str
 
 
+Prepare = Callable[[], Worked]
+
+
 class PatchTool:
     """Applies patches for the model, in one session."""
 
-    def __init__(self, sandbox: FileRules) -> None:
-        """`sandbox` says which files may be read and written."""
+    def __init__(
+        self,
+        sandbox: FileRules,
+        *,
+        workspace: Workspace,
+        review: bool = False,
+        grace_s: float = GRACE_S,
+    ) -> None:
+        """`sandbox` says which files may be read and written; what is open in `workspace` is
+        read and changed there. `review`: patches are shown in an editor that can do that.
+        `grace_s` is how long an editor may still take when the user interrupts."""
         self._rules = sandbox
-        self._turn_diff = turn_diff.TurnDiff()
+        self._workspace = workspace
+        self._questions = Questions(workspace, review=review)
+        self._grace_s = grace_s
+        self._turn_diff = turn_diff.TurnDiff(self._opened)
 
     async def call_function(self, call: Item, host: ToolHost) -> ToolOutcome:
         """Answer a `function_call` of `apply_patch`.
@@ -127,36 +157,61 @@ class PatchTool:
     async def apply(self, patch: str, cwd: Path, call_id: CallId, host: ToolHost) -> ToolOutcome:
         """Apply `patch`, whose relative paths begin at `cwd`.
 
-        When cancelled while files are written, it returns only after they are written.
+        When cancelled while it is applied, it returns only after that is done or taken back.
 
         Raises:
             ToolError: it is no patch, or does not fit the files; nothing was announced.
         """
         prepare = partial(self._prepare, patch, cwd, host.context)
-        plan, verdict = await anyio.to_thread.run_sync(prepare)
-        if isinstance(verdict, Refuse):
-            await host.announce(BackgroundEvent(verdict.message))
-            return ToolOutcome(verdict.message)
-        if plan.undeletable:
-            # There is nothing that a user could decide about.
-            await host.announce(PatchApplyBegin(call_id, True, plan.changes))
-            return _undeletable(call_id, plan)
-        if isinstance(verdict, Ask):
-            request = ApplyPatchApprovalRequest(call_id, plan.changes, verdict.reason)
-            if await host.ask(request) == "denied":
-                return ToolOutcome(REJECTED)
-        auto_approved = isinstance(verdict, Allowed)
-        await host.announce(PatchApplyBegin(call_id, auto_approved, plan.changes))
+        agreed = await self._agreed(prepare, call_id, host)
+        if isinstance(agreed, ToolOutcome):
+            return agreed
+        begin = PatchApplyBegin(call_id, agreed.auto_approved, agreed.plan.changes)
+        await host.announce(begin)
         outcome = _failed(call_id, f"{INTERRUPTED}\n")
         try:
             await anyio.lowlevel.checkpoint_if_cancelled()
-            with anyio.CancelScope(shield=True):
-                outcome = await self._write(plan, call_id, host)
+            if agreed.routes.changes:
+                async with patience(self._grace_s) as patient:
+                    with anyio.CancelScope(shield=True):
+                        outcome = await self._write(agreed, prepare, call_id, host, patient)
+            else:
+                with anyio.CancelScope(shield=True):
+                    outcome = await self._write(agreed, prepare, call_id, host)
+            if _has_succeeded(outcome):
+                await self._show(agreed.plan)
             await anyio.lowlevel.checkpoint_if_cancelled()
         except anyio.get_cancelled_exc_class():
             host.abandon(outcome)
             raise
         return outcome
+
+    async def _agreed(
+        self, prepare: Prepare, call_id: CallId, host: ToolHost
+    ) -> Agreed | ToolOutcome:
+        """What is to be applied, by what the editor has now; an outcome: nothing is."""
+        agreed: Agreed | None = None
+        for again in (False, True):
+            worked = await anyio.to_thread.run_sync(prepare)
+            if isinstance(worked.verdict, Refuse):
+                await host.announce(BackgroundEvent(worked.verdict.message))
+                return ToolOutcome(worked.verdict.message)
+            if worked.plan.undeletable:
+                # There is nothing that a user could decide about.
+                await host.announce(PatchApplyBegin(call_id, True, worked.plan.changes))
+                return _undeletable(call_id, worked.plan)
+            still = agreed and self._questions.still(
+                agreed, worked, host.context, is_announced=False
+            )
+            answer = still or await self._questions.ask(worked, call_id, host)
+            if isinstance(answer, ToolOutcome):
+                return answer
+            agreed = evolve(answer, again=again)
+            changed = outdated(agreed.plan, self._workspace)
+            if changed is None:
+                return agreed
+            problem = f"error: {changed.shown} was changed in the editor. {LOOK_AGAIN}"
+        raise ToolError(problem)
 
     async def diff_again(self, host: ToolHost) -> TurnDiff | None:
         """The turn's diff, if something else has changed since what its patches touched."""
@@ -170,24 +225,43 @@ class PatchTool:
         )
         return None if diff is None else TurnDiff(diff)
 
-    def _prepare(self, patch: str, cwd: Path, context: TurnContext) -> tuple[Plan, Verdict]:
+    def _opened(self, path: Path) -> OpenDocument | None:
+        """What is shown of a file by an editor that makes our changes."""
+        return self._workspace.document(path) if self._workspace.can_edit else None
+
+    def _prepare(self, patch: str, cwd: Path, context: TurnContext) -> Worked:
         plan = make_plan(
             parse_patch(patch),
             cwd=cwd,
             session_cwd=context.cwd,
             may_read=partial(self._may_read, context.cwd),
+            opened=opened_for_edits(self._workspace),
         )
-        return plan, assess(plan, context, self._rules)
+        return Worked(plan=plan, verdict=assess(plan, context, self._rules))
 
     def _may_read(self, session_cwd: Path, path: Path) -> bool:
         return self._rules.may_read(path, session_cwd)
 
-    async def _write(self, plan: Plan, call_id: CallId, host: ToolHost) -> ToolOutcome:
+    async def _write(
+        self,
+        agreed: Agreed,
+        prepare: Prepare,
+        call_id: CallId,
+        host: ToolHost,
+        patient: Patience | None = None,
+    ) -> ToolOutcome:
+        """Apply it; to be shielded. `patient` is needed where the editor has a part in it."""
         started = anyio.current_time()
-        result = await anyio.to_thread.run_sync(write, plan.edits)
+        result: Written | NotWritten
+        if patient is None:
+            result = await anyio.to_thread.run_sync(write, agreed.routes.disk)
+        else:
+            agreed, result = await self._apply(agreed, prepare, host, patient)
+        plan = agreed.plan
         if isinstance(result, Written):
             stdout = f"Success. Updated the following files:\n{plan.summary}"
-            stdout += "".join(f"Note: {note}\n" for note in result.notes)
+            notes = (*result.notes, *await self._unsaved(agreed.routes, host.context.cwd))
+            stdout += "".join(f"Note: {note}\n" for note in notes) + agreed.told
             ended = _outcome(call_id, stdout, duration_s=anyio.current_time() - started)
         elif result.left:
             left = "".join(f"- {what}\n" for what in result.left)
@@ -210,6 +284,46 @@ class PatchTool:
         events: tuple[EventMsg, ...] = ended.events
         return ToolOutcome(ended.output, events if diff is None else (*events, TurnDiff(diff)))
 
+    async def _apply(
+        self, agreed: Agreed, prepare: Prepare, host: ToolHost, patient: Patience
+    ) -> tuple[Agreed, Written | NotWritten]:
+        """Apply what was announced, also if a document changes in this moment."""
+        label = _label(agreed.plan, host.context.cwd)
+        result = await apply(agreed.routes, self._workspace, patient, label=label)
+        if isinstance(result, Outdated) and not agreed.again:
+            try:
+                worked = await anyio.to_thread.run_sync(prepare)
+                again = self._questions.still(agreed, worked, host.context, is_announced=True)
+            except ToolError as exc:
+                return agreed, NotWritten(f"{exc.message}\n{LOOK_AGAIN}")
+            if again is not None:
+                agreed = again
+                result = await apply(agreed.routes, self._workspace, patient, label=label)
+        if isinstance(result, Outdated):
+            result = NotWritten(f"{result.reason}. {LOOK_AGAIN}")
+        return agreed, result
+
+    async def _unsaved(self, routes: Routes, cwd: Path) -> list[str]:
+        """What the user has yet to save of what the editor has changed."""
+        if not routes.changes:
+            return []
+        unsaved = set(await anyio.to_thread.run_sync(self._workspace.unsaved))
+        places = [
+            change.moved_to or change.path for change in routes.changes if change.after is not None
+        ]
+        documents = [self._workspace.document(place) for place in places]
+        return [
+            f"{named(document.path, cwd)} was changed in the editor and is not saved yet"
+            for document in documents
+            if document is not None and document.path in unsaved
+        ]
+
+    async def _show(self, plan: Plan) -> None:
+        """Let the user see what was changed first."""
+        present = [edit.shown for edit in plan.edits if edit.after is not None]
+        if present:
+            await self._workspace.show(present[0])
+
 
 def _patch_of(call: Item) -> str:
     text = call.value().get("arguments")
@@ -230,6 +344,18 @@ def _bad(what: str) -> BadArguments:
 def _id_of(call: Item) -> CallId:
     assert call.call_id is not None, "the session loop hands on calls that can be answered"
     return call.call_id
+
+
+def _label(plan: Plan, cwd: Path) -> str:
+    """What the step is called in the editor's list of things to undo."""
+    names = [named(edit.shown, cwd) for edit in plan.edits]
+    more = len(names) - _MAX_NAMED
+    listed = ", ".join(names[:_MAX_NAMED])
+    return f"Codex: {listed} and {more} more" if more > 0 else f"Codex: {listed}"
+
+
+def _has_succeeded(outcome: ToolOutcome) -> bool:
+    return any(isinstance(event, PatchApplyEnd) and event.success for event in outcome.events)
 
 
 def _undeletable(call_id: CallId, plan: Plan) -> ToolOutcome:

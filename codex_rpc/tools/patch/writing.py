@@ -20,8 +20,9 @@ from pathlib import Path
 from attrs import define
 
 from codex_rpc.protocol.frozen import frozen
+from codex_rpc.tools.patch.finding import reason
 from codex_rpc.tools.patch.folders import Folder, Identity
-from codex_rpc.tools.patch.plan import FileEdit, reason
+from codex_rpc.tools.patch.plan import FileEdit
 
 OWN_PREFIX = ".codex-patch-"
 """Names of files that are ours and go away again."""
@@ -49,24 +50,64 @@ def write(edits: Sequence[FileEdit]) -> Written | NotWritten:
 
     If a file is not what it was when the plan was made, nothing is written.
     """
+    staged = stage(edits)
+    return staged.commit() if isinstance(staged, Staged) else staged
+
+
+def stage(edits: Sequence[FileEdit], *, lent: Sequence[FileEdit] = ()) -> Staged | NotWritten:
+    """Check `edits` and put the new content next to the files. Blocks.
+
+    Files that someone else is going to remove are `lent`: they can be taken back too.
+    """
     transaction = _Transaction()
     try:
         for edit in edits:
             transaction.check(edit)
+        for edit in lent:
+            transaction.lend(edit)
         for edit in edits:
             transaction.stage(edit)
-        for edit in edits:
-            transaction.commit(edit)
     except _Failed as exc:
-        return NotWritten(exc.message, transaction.take_back())
+        left = transaction.take_back()
+        transaction.close()
+        return NotWritten(exc.message, left)
     except BaseException:
         # A bug of ours, or no memory: what was done is taken back all the same.
         transaction.take_back()
-        raise
-    else:
-        return Written(transaction.tidy())
-    finally:
         transaction.close()
+        raise
+    return Staged(edits, transaction)
+
+
+class Staged:
+    """Edits that only have to be put in place. Exactly one of the methods is to be called."""
+
+    def __init__(self, edits: Sequence[FileEdit], transaction: _Transaction) -> None:
+        self._edits = edits
+        self._transaction = transaction
+
+    def commit(self) -> Written | NotWritten:
+        """Change the files; if that fails, everything is taken back. Blocks."""
+        transaction = self._transaction
+        try:
+            for edit in self._edits:
+                transaction.commit(edit)
+        except _Failed as exc:
+            return NotWritten(exc.message, transaction.take_back())
+        except BaseException:
+            transaction.take_back()
+            raise
+        else:
+            return Written(transaction.tidy())
+        finally:
+            transaction.close()
+
+    def take_back(self) -> tuple[str, ...]:
+        """Leave everything as it was; what did not work, as sentences. Blocks."""
+        try:
+            return self._transaction.take_back()
+        finally:
+            self._transaction.close()
 
 
 class _Failed(Exception):
@@ -101,6 +142,27 @@ class _Transaction:
             self._check(edit)
         except OSError as exc:
             raise _failed(edit, exc) from exc
+
+    def lend(self, edit: FileEdit) -> None:
+        """Keep the file for the case that it is to come back; without one there is nothing to do.
+
+        What it has is not looked at: it counts as what the editor shows.
+        """
+        name, kept = edit.target.name, _own_name()
+        try:
+            folder = self._folder(edit.target.parent)
+            status = folder.status(name)
+            if status is None:
+                return
+            self._push(lambda: _put_back(folder, kept, name), _left_over(folder, kept))
+            try:
+                folder.link(name, kept)
+            except OSError:
+                owner = (status.st_uid, status.st_gid)
+                folder.create(kept, folder.read(name), mode=status.st_mode, owner=owner)
+        except OSError as exc:
+            raise _failed(edit, exc) from exc
+        self._kept[edit.target] = (folder, kept)
 
     def stage(self, edit: FileEdit) -> None:
         """Write the new content next to the file."""
@@ -167,11 +229,11 @@ class _Transaction:
                 return
             raise
         status = folder.status(name)
-        if before is None:
+        if before is None or before.identity is None:
             if status is None:
                 return
         elif status is not None and Identity.of(status) == before.identity:
-            if before.content is None:
+            if before.content is None or before.document is not None:
                 return
             same = folder.link_target(name) if before.is_link else folder.read(name)
             if same == before.content:
@@ -258,6 +320,14 @@ def _restore(folder: Folder, kept: str, name: str) -> None:
     """Give what is `kept` its old name again, if that was not done before."""
     if folder.status(kept) is not None:
         folder.replace(kept, name)
+
+
+def _put_back(folder: Folder, kept: str, name: str) -> None:
+    """Give what is `kept` the name again if that is free, and else remove it."""
+    if folder.status(name) is None:
+        _restore(folder, kept, name)
+    else:
+        _remove(folder, kept)
 
 
 def _left_over(folder: Folder, name: str) -> str:

@@ -108,7 +108,7 @@ async def test_a_resumed_session_goes_on_from_that_summary(world: World, tmp_pat
         configure=world.configure,
         backends=SimpleNamespace(
             model=lambda _: world.model,
-            tools=lambda _: world.tools,
+            tools=lambda *_: world.tools,
             message_history=lambda _: world.history,
             notifier=lambda _: world.notifier,
         ),

@@ -8,6 +8,7 @@ import socket
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -51,6 +52,7 @@ class FakeSession:
     """Keeps what is submitted; says what the test lets it say."""
 
     id: str
+    cwd: Path = Path("/")
     events: EventQueue = field(factory=EventQueue)
     submitted: list[tuple[str, Op]] = field(factory=list)
     room: anyio.Event | None = None
@@ -91,6 +93,8 @@ class FakeManager:
     undone: list[str] = field(factory=list)
     """Methods that were cancelled while they waited."""
     unsaved: int = 0
+    workspace: Any = None
+    """What the connection has put there."""
     providers: list[str] = field(factory=lambda: ["openai", "scripted"])
 
     @property
@@ -111,6 +115,7 @@ class FakeManager:
     async def configure(self, params: ConfigureParams) -> Any:
         await self._enter("configure", params)
         session = self._open(str(uuid.uuid4()))
+        session.cwd = Path(params.cwd)
         return Opened(session, ConfigureResult(**described(session, resumed=False)))
 
     async def resume(self, params: ResumeParams) -> Any:

@@ -453,7 +453,7 @@ async def test_any_number_of_quick_requests_can_be_pipelined() -> None:
 
 async def test_initialize_says_what_there_is() -> None:
     async with connected(FakeManager()) as client:
-        result = await client.call("initialize", {"processId": None, "capabilities": {}})
+        result = await client.call("initialize", {"processId": None})
     assert result == {
         "capabilities": {
             "experimental": {

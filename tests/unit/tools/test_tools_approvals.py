@@ -39,6 +39,7 @@ from codex_rpc.protocol.policy import (
     SandboxMode,
     SandboxPolicy,
 )
+from codex_rpc.protocol.workspace import NoEditor
 from codex_rpc.sandbox.confinement import Sandbox
 from codex_rpc.tools.assessment import Ask, Case, Refuse, Run, assess, denial_note, rerun_reason
 from codex_rpc.tools.shell import Shell
@@ -653,7 +654,13 @@ async def real(tmp_path: Path) -> Any:
     host_context = context(tmp_path / "work", mode="read-only")
     if await sandbox.means(host_context.sandbox_policy) == "none":
         pytest.skip("nothing confines commands on this machine")
-    yield Shell(settings, environ=dict(os.environ), sandbox=sandbox, patches=None)
+    yield Shell(
+        settings,
+        environ=dict(os.environ),
+        sandbox=sandbox,
+        patches=None,
+        workspace=NoEditor(),
+    )
     await sandbox.aclose()
 
 

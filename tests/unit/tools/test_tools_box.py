@@ -37,6 +37,7 @@ from codex_rpc.protocol.events import (
 from codex_rpc.protocol.items import Item
 from codex_rpc.protocol.policy import ApprovalPolicy, SandboxMode, SandboxPolicy
 from codex_rpc.protocol.tools import ToolHost, ToolOutcome
+from codex_rpc.protocol.workspace import NoEditor
 from codex_rpc.tools.box import ToolBox
 
 DEMO = Path(__file__).parents[2] / "support" / "mcp_demo.py"
@@ -117,7 +118,8 @@ def test_nothing_of_a_tool_is_loaded_before_it_is_needed() -> None:
         "here = Path('/')\n"
         "provider = Provider(id='p', name='P')\n"
         "config = Config(codex_home=here, cwd=here, model='m', provider=provider)\n"
-        "ToolBox(config, environ={})\n"
+        "from codex_rpc.protocol.workspace import NoEditor\n"
+        "ToolBox(config, environ={}, workspace=NoEditor())\n"
         "print(*sys.modules)\n"
     )
     done = subprocess.run(
@@ -240,7 +242,9 @@ async def test_whatever_began_ends_also_when_its_tool_fails(
             return handler
 
     host = Host(context(tmp_path))
-    outcome = await Failing(config(tmp_path), environ={}).call(function_call("x", {}), host)
+    outcome = await Failing(config(tmp_path), environ={}, workspace=NoEditor()).call(
+        function_call("x", {}), host
+    )
     assert host.announced == [begin]
     (ended,) = outcome.events
     assert type(ended) is type(end)

@@ -37,6 +37,7 @@ from codex_rpc.protocol.events import (
     PatchApplyEnd,
 )
 from codex_rpc.protocol.items import Item
+from codex_rpc.protocol.workspace import NoEditor
 from codex_rpc.tools.box import ToolBox
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX shells and signals")
@@ -182,7 +183,8 @@ async def test_keys_do_not_reach_commands(tmp_path: Path, host: Host) -> None:
     )
     environ = {**os.environ, "CREDENTIAL": "a", "OPENAI_API_KEY": "b", "VISIBLE": "c"}
     with fail_after(5):
-        outcome = await ToolBox(settings, environ=environ).call(shell(["env"]), host)
+        box = ToolBox(settings, environ=environ, workspace=NoEditor())
+        outcome = await box.call(shell(["env"]), host)
     names = {line.partition("=")[0] for line in told(outcome)["output"].splitlines()}
     assert "VISIBLE" in names
     assert not names & {"CREDENTIAL", "OPENAI_API_KEY"}

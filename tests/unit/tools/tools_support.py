@@ -14,6 +14,7 @@ from attrs import define, field
 
 from codex_rpc.config.settings import Config, Provider
 from codex_rpc.protocol.events import (
+    ApplyPatchApprovalRequest,
     ApprovalRequest,
     EventMsg,
     ExecCommandEnd,
@@ -28,7 +29,8 @@ from codex_rpc.protocol.policy import (
     SandboxMode,
     SandboxPolicy,
 )
-from codex_rpc.protocol.tools import ToolOutcome, TurnContext
+from codex_rpc.protocol.tools import Review, ToolOutcome, TurnContext
+from codex_rpc.protocol.workspace import NoEditor, Workspace
 from codex_rpc.sandbox.launch import Launch
 from codex_rpc.sandbox.supervisor import supervised
 
@@ -81,6 +83,9 @@ class Host:
             return self.decision
         return self.decision[len(self.asked) - 1]
 
+    async def review(self, request: ApplyPatchApprovalRequest) -> Review:
+        return Review(await self.ask(request))
+
     def abandon(self, outcome: ToolOutcome) -> None:
         self.abandoned.append(outcome)
 
@@ -109,10 +114,12 @@ def config(cwd: Path, **settings: Any) -> Config:
     )
 
 
-def toolbox(cwd: Path, **settings: Any) -> ToolBox:
+def toolbox(cwd: Path, *, workspace: Workspace | None = None, **settings: Any) -> ToolBox:
     from codex_rpc.tools.box import ToolBox
 
-    return ToolBox(config(cwd, **settings), environ=dict(os.environ))
+    return ToolBox(
+        config(cwd, **settings), environ=dict(os.environ), workspace=workspace or NoEditor()
+    )
 
 
 @define
@@ -155,7 +162,13 @@ class StageSandbox:
         return Path(os.path.realpath(path)) not in self.secrets
 
 
-def shell_tool(cwd: Path, sandbox: StageSandbox | None = None, **settings: Any) -> Shell:
+def shell_tool(
+    cwd: Path,
+    sandbox: StageSandbox | None = None,
+    *,
+    workspace: Workspace | None = None,
+    **settings: Any,
+) -> Shell:
     """The shell tool alone, on a stage."""
     from codex_rpc.tools.shell import Shell
 
@@ -164,6 +177,7 @@ def shell_tool(cwd: Path, sandbox: StageSandbox | None = None, **settings: Any) 
         environ=dict(os.environ),
         sandbox=sandbox or StageSandbox(),  # type: ignore[arg-type]
         patches=None,
+        workspace=workspace or NoEditor(),
     )
 
 

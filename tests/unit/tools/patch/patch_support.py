@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 from attrs import define, field
 
-from codex_rpc.protocol.events import ApprovalRequest, EventMsg, PatchApplyEnd, TurnDiff
+from codex_rpc.protocol.events import (
+    ApplyPatchApprovalRequest,
+    ApprovalRequest,
+    EventMsg,
+    PatchApplyEnd,
+    TurnDiff,
+)
 from codex_rpc.protocol.ids import CallId, SubmissionId
 from codex_rpc.protocol.policy import ApprovalPolicy, Decision, SandboxMode, SandboxPolicy
-from codex_rpc.protocol.tools import ToolOutcome, TurnContext
+from codex_rpc.protocol.tools import Review, ToolOutcome, TurnContext
+from codex_rpc.protocol.workspace import NoEditor, Workspace
 from codex_rpc.tools.patch.tool import PatchTool
 
 CALL = CallId("call_0")
@@ -50,11 +57,14 @@ class Host:
 
     context: TurnContext
     decision: Decision = "approved"
+    answers: Sequence[Review] = ()
+    """To the reviews, one after the other; when there are no more, `decision`."""
     turn_id: SubmissionId = TURN
     before_announcing: Callable[[EventMsg], Awaitable[None]] = at_once
     before_answering: Callable[[], Awaitable[None]] | None = None
     announced: list[EventMsg] = field(factory=list)
     asked: list[ApprovalRequest] = field(factory=list)
+    reviewed: list[ApplyPatchApprovalRequest] = field(factory=list)
     scopes: list[Hashable | None] = field(factory=list)
     abandoned: list[ToolOutcome] = field(factory=list)
 
@@ -68,6 +78,13 @@ class Host:
         if self.before_answering is not None:
             await self.before_answering()
         return self.decision
+
+    async def review(self, request: ApplyPatchApprovalRequest) -> Review:
+        count = len(self.reviewed)
+        self.reviewed.append(request)
+        if self.before_answering is not None:
+            await self.before_answering()
+        return self.answers[count] if count < len(self.answers) else Review(self.decision)
 
     def abandon(self, outcome: ToolOutcome) -> None:
         self.abandoned.append(outcome)
@@ -91,11 +108,15 @@ def patch(*lines: str) -> str:
     return "\n".join(["*** Begin Patch", *lines, "*** End Patch"])
 
 
+def a_tool(workspace: Workspace | None = None, **settings: Any) -> PatchTool:
+    return PatchTool(Rules(), workspace=workspace or NoEditor(), **settings)
+
+
 async def apply(
     text: str, cwd: Path, *, host: Host | None = None, tool: PatchTool | None = None
 ) -> ToolOutcome:
     """What becomes of a patch in a session in `cwd`."""
-    tool = tool or PatchTool(Rules())
+    tool = tool or a_tool()
     return await tool.apply(text, cwd, CALL, host or a_host(cwd))
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from patch_support import Rules, a_host, apply, diff_of, end_of, patch, told
+from patch_support import a_host, a_tool, apply, diff_of, end_of, patch, told
 
 from codex_rpc.protocol.converter import unstructure
 from codex_rpc.protocol.errors import ToolError
 from codex_rpc.protocol.events import ApplyPatchApprovalRequest, PatchApplyBegin
-from codex_rpc.tools.patch.tool import PatchTool
 
 THREE = patch(
     "*** Add File: new.txt",
@@ -131,7 +130,7 @@ async def test_three_kinds_of_change_that_are_asked_about(cwd: Path) -> None:
 
 
 async def test_patches_of_one_turn_one_after_the_other(cwd: Path) -> None:
-    tool, host = PatchTool(Rules()), a_host(cwd, mode="danger-full-access")
+    tool, host = a_tool(), a_host(cwd, mode="danger-full-access")
 
     added = await apply(patch("*** Add File: here.txt", "+here"), cwd, host=host, tool=tool)
     assert end_of(added).stdout == f"{SUCCESS}A here.txt\n"

@@ -10,6 +10,7 @@ from patch_support import a_host, apply, end_of, patch, tree
 
 from codex_rpc.config.settings import Config, Provider
 from codex_rpc.protocol.errors import ToolError
+from codex_rpc.protocol.workspace import NoEditor
 from codex_rpc.sandbox.confinement import Sandbox
 from codex_rpc.tools.patch.permission import OUTSIDE
 from codex_rpc.tools.patch.tool import PatchTool
@@ -36,7 +37,7 @@ def a_tool(cwd: Path) -> PatchTool:
         provider=Provider(id="fake", name="Fake"),
         deny_read=("**/.env",),
     )
-    return PatchTool(Sandbox(config, environ=dict(os.environ)))
+    return PatchTool(Sandbox(config, environ=dict(os.environ)), workspace=NoEditor())
 
 
 @pytest.mark.parametrize(

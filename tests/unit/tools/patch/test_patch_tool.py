@@ -9,7 +9,18 @@ import anyio
 import orjson
 import pytest
 from anyio import fail_after
-from patch_support import CALL, Host, Rules, a_host, apply, diff_of, end_of, patch, told, tree
+from patch_support import (
+    CALL,
+    Host,
+    a_host,
+    a_tool,
+    apply,
+    diff_of,
+    end_of,
+    patch,
+    told,
+    tree,
+)
 
 from codex_rpc.protocol.errors import BadArguments, ToolError
 from codex_rpc.protocol.events import (
@@ -23,7 +34,7 @@ from codex_rpc.protocol.items import Item
 from codex_rpc.protocol.policy import ApprovalPolicy, SandboxMode
 from codex_rpc.protocol.tools import ToolOutcome
 from codex_rpc.tools.patch.permission import OUTSIDE
-from codex_rpc.tools.patch.tool import SPEC, PatchTool
+from codex_rpc.tools.patch.tool import SPEC
 
 EXAMPLE = """\
 class App:
@@ -136,7 +147,7 @@ async def test_a_refusal_says_why_and_is_announced(cwd: Path) -> None:
 
 async def test_a_question_says_what_is_wrong_and_no_answer_is_kept(cwd: Path) -> None:
     host = a_host(cwd, approval="on-request", decision="approved_for_session")
-    tool = PatchTool(Rules())
+    tool = a_tool()
     for content in ("1", "2"):
         text = patch("*** Add File: ../new.txt", f"+{content}")
         outcome = await apply(text, cwd, host=host, tool=tool)
@@ -203,10 +214,10 @@ async def test_a_writable_root_needs_no_question(cwd: Path) -> None:
 async def test_paths_begin_where_the_call_is_made(cwd: Path) -> None:
     (cwd / "sub").mkdir()
     host = a_host(cwd)
-    await PatchTool(Rules()).apply(patch("*** Add File: x", "+x"), cwd / "sub", CALL, host)
+    await a_tool().apply(patch("*** Add File: x", "+x"), cwd / "sub", CALL, host)
     assert (cwd / "sub/x").read_text() == "x\n"
     # What may be written is the session's matter all the same.
-    await PatchTool(Rules()).apply(patch("*** Add File: ../x", "+x"), cwd / "sub", CALL, host)
+    await a_tool().apply(patch("*** Add File: ../x", "+x"), cwd / "sub", CALL, host)
     assert (cwd / "x").exists()
 
 
@@ -252,7 +263,7 @@ async def test_a_folder_swapped_while_the_user_thinks_leads_nowhere(cwd: Path) -
 
 
 async def test_the_diff_is_sent_when_it_changed(cwd: Path) -> None:
-    tool, host = PatchTool(Rules()), a_host(cwd)
+    tool, host = a_tool(), a_host(cwd)
     add = patch("*** Add File: b.txt", "+b")
     assert diff_of(await apply(add, cwd, host=host, tool=tool)) is not None
     assert diff_of(await apply(add, cwd, host=host, tool=tool)) is None
@@ -332,7 +343,7 @@ def function_call(arguments: Any) -> Item:
 
 
 async def test_the_two_forms_of_a_call_do_the_same(cwd: Path) -> None:
-    tool, host = PatchTool(Rules()), a_host(cwd)
+    tool, host = a_tool(), a_host(cwd)
     text = patch("*** Add File: one", "+1")
     await tool.call_function(function_call({"input": text}), host)
     text = patch("*** Add File: two", "+2")
@@ -352,14 +363,14 @@ async def test_the_two_forms_of_a_call_do_the_same(cwd: Path) -> None:
 )
 async def test_arguments_that_do_not_fit_are_said(cwd: Path, arguments: Any, message: str) -> None:
     with pytest.raises(BadArguments) as raised:
-        await PatchTool(Rules()).call_function(function_call(arguments), a_host(cwd))
+        await a_tool().call_function(function_call(arguments), a_host(cwd))
     assert raised.value.message.startswith(message)
 
 
 async def test_a_custom_call_without_a_text_is_said(cwd: Path) -> None:
     call = Item.from_value({"type": "custom_tool_call", "name": "apply_patch", "call_id": CALL})
     with pytest.raises(BadArguments):
-        await PatchTool(Rules()).call_custom(call, a_host(cwd))
+        await a_tool().call_custom(call, a_host(cwd))
 
 
 async def test_the_example_in_the_definition_works(cwd: Path) -> None:

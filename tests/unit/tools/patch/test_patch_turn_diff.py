@@ -13,7 +13,8 @@ from patch_support import TURN, patch
 from codex_rpc.protocol.ids import SubmissionId
 from codex_rpc.tools.patch.grammar import parse_patch
 from codex_rpc.tools.patch.plan import make_plan
-from codex_rpc.tools.patch.turn_diff import MAX_KEPT_BYTES, TurnDiff, blob_id
+from codex_rpc.tools.patch.turn_diff import MAX_KEPT_BYTES, TurnDiff
+from codex_rpc.tools.patch.versions import blob_id
 from codex_rpc.tools.patch.writing import Written, write
 
 
