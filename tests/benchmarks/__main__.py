@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks            all of them, in full
     python -m tests.benchmarks --short    fewer runs and smaller sizes, for CI
-    python -m tests.benchmarks start deltas list resume large
+    python -m tests.benchmarks start lsp deltas list resume large
 
 Wall times are medians; CPU is user plus system time of the server process; memory is its peak
 resident size (VmHWM). The machine may be busy with other things: compare within one run. In full
@@ -17,11 +17,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.benchmarks.lsp import bench_lsp
 from tests.benchmarks.sessions import bench_large, bench_list, bench_resume
 from tests.benchmarks.turns import bench_deltas, bench_start
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
     "start": bench_start,
+    "lsp": bench_lsp,
     "deltas": bench_deltas,
     "list": bench_list,
     "resume": bench_resume,
