@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from functools import partial
 
 import anyio
 import anyio.abc
@@ -16,6 +17,7 @@ from codex_rpc.core.manager import SessionManager
 from codex_rpc.protocol.errors import ConfigError
 from codex_rpc.rpc.endpoint import serve
 from codex_rpc.rpc.framing import MAX_MESSAGE_BYTES
+from codex_rpc.rpc.native import NativeFront
 from codex_rpc.rpc.stdio import ByteReader, claim
 
 EXIT_USAGE = 2
@@ -57,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
                     manager,
                     source,
                     writer,
-                    version=__version__,
+                    partial(NativeFront, manager, version=__version__),
                     max_message_bytes=arguments.max_message_bytes or MAX_MESSAGE_BYTES,
                 )
             tg.cancel_scope.cancel()

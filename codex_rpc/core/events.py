@@ -68,6 +68,11 @@ def _delta_key(event: Event) -> object:
             return None
 
 
+def is_delta(event: Event) -> bool:
+    """Whether it may be told together with one that follows it."""
+    return isinstance(event.msg, AgentMessageDelta | AgentReasoningDelta | ExecCommandOutputDelta)
+
+
 def _text(event: Event) -> str:
     msg = event.msg
     if isinstance(msg, ExecCommandOutputDelta):
@@ -116,6 +121,8 @@ class EventQueue:
         self._max_pending_delta = max_pending_delta
         self._pending_delta = 0
         self._pending = 0
+        self._plain = 0
+        """How many of the entries are no deltas."""
         self._closed = False
         self._room = anyio.Event()
         self._on_ready: Callable[[], None] = lambda: None
@@ -132,12 +139,18 @@ class EventQueue:
         )
 
     @property
+    def urgent(self) -> bool:
+        """Whether something waits that does not merge, or there will be nothing more."""
+        return self._plain > 0 or self._closed
+
+    @property
     def ended(self) -> bool:
         """Closed, and everything was taken."""
         return self._closed and not self._entries
 
     def on_ready(self, callback: Callable[[], None]) -> None:
-        """Call `callback`, which must not wait, whenever there is something to take.
+        """Call `callback`, which must not wait, whenever there is something to take, and again
+        when it becomes urgent.
 
         There is one callback; it is called at once if something waits already.
         """
@@ -165,6 +178,7 @@ class EventQueue:
         if key is None:
             size = _size(event.msg)
             self._pending += size
+            self._plain += 1
             self._entries.append(_Entry(event, None, None, size))
         else:
             text = _text(event)
@@ -174,7 +188,7 @@ class EventQueue:
                 last.pieces.append(text)
                 return
             self._entries.append(_Entry(event, [text], key))
-        if len(self._entries) == 1:
+        if len(self._entries) == 1 or (key is None and self._plain == 1):
             self._on_ready()
 
     def take(self, max_events: int) -> list[Event]:
@@ -184,6 +198,8 @@ class EventQueue:
             entry = self._entries.popleft()
             if entry.pieces is not None:
                 self._pending_delta -= sum(map(len, entry.pieces))
+            else:
+                self._plain -= 1
             self._pending -= entry.size
             taken.append(_merged(entry))
         if taken:

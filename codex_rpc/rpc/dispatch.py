@@ -11,7 +11,7 @@ import logging
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import anyio.lowlevel
 from anyio.abc import TaskGroup
@@ -22,7 +22,7 @@ from codex_rpc.protocol.frozen import frozen
 from codex_rpc.rpc import mapping, messages
 from codex_rpc.rpc.calls import Call, Calls
 from codex_rpc.rpc.framing import Frame, FramingFault
-from codex_rpc.rpc.messages import Fault, Notification, Request, Response
+from codex_rpc.rpc.messages import Fault, Notification, Request, RequestId, Response
 from codex_rpc.rpc.outbox import Outbox
 
 logger = logging.getLogger(__name__)
@@ -39,12 +39,27 @@ class Method:
     ends_sessions: bool = False
 
 
-Router = Callable[[str, Any], Method]
-"""The method of a name, given a request's parameters as they came. May raise `ProtocolError`,
-and is asked in order of arrival."""
-
 Listener = Callable[[dict[str, Any]], None]
 """Takes a notification's parameters. Never waits."""
+
+
+class Speaker(Protocol):
+    """What there is to be asked for."""
+
+    @property
+    def listeners(self) -> Mapping[str, Listener]:
+        """What is done on which notification; all others are ignored."""
+
+    def admit(self, name: str, params: Any) -> Method:
+        """The method of a request that has just arrived, and the change of state it brings;
+        asked in order of arrival. `params` of a stateful one are an object or absent.
+
+        Raises:
+            ProtocolError
+        """
+
+    def code_of(self, exc: CodexError) -> int:
+        """The JSON-RPC error code for `exc`."""
 
 
 class Dispatcher:
@@ -54,14 +69,13 @@ class Dispatcher:
         self,
         outbox: Outbox,
         calls: Calls,
-        router: Router,
-        listeners: Mapping[str, Listener],
+        speaker: Speaker,
         settle: Callable[[Response], None],
     ) -> None:
         self._outbox = outbox
         self._calls = calls
-        self._router = router
-        self._listeners = listeners
+        self._speaker = speaker
+        self._listeners = speaker.listeners
         self._settle = settle
 
     def take(self, frame: Frame | FramingFault, tasks: TaskGroup) -> None:
@@ -85,15 +99,15 @@ class Dispatcher:
         try:
             call = self._calls.begin(request.id)
         except ProtocolError as exc:
-            self._outbox.put(mapping.error_answer(request.id, exc))
+            self._outbox.put(self._error(request.id, exc))
             return
         try:
-            # Before the router, which may change what is allowed from here on.
+            # Before it is admitted, which may change what is allowed from here on.
             if request.method in _STATEFUL:
                 _object(request.params)
-            method = self._router(request.method, request.params)
+            method = self._speaker.admit(request.method, request.params)
         except ProtocolError as exc:
-            self._answer(call, mapping.error_answer(request.id, exc))
+            self._answer(call, self._error(request.id, exc))
             return
         call.ends_sessions = method.ends_sessions
         tasks.start_soon(self._serve, call, method, request)
@@ -109,8 +123,11 @@ class Dispatcher:
         except Exception as exc:
             if not isinstance(exc, CodexError):
                 _log_unexpected(request.method, exc)
-            payload = mapping.error_answer(call.id, exc)
+            payload = self._error(call.id, exc)
         self._answer(call, payload)
+
+    def _error(self, id_: RequestId, exc: Exception) -> bytes:
+        return mapping.error_answer(id_, exc, self._speaker.code_of)
 
     def _answer(self, call: Call, payload: bytes) -> None:
         # Nothing waits between a handler's return and this, so a session that was opened has

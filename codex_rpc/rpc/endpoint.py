@@ -16,16 +16,11 @@ from anyio.abc import ObjectSendStream, TaskGroup
 from codex_rpc.core.manager import SessionManager
 from codex_rpc.rpc.calls import Calls
 from codex_rpc.rpc.dispatch import Dispatcher
+from codex_rpc.rpc.endings import Endings
 from codex_rpc.rpc.framing import MAX_MESSAGE_BYTES, Frame, FrameDecoder, FramingFault
-from codex_rpc.rpc.lifecycle import Lifecycle
-from codex_rpc.rpc.lsp.commands import Commands
-from codex_rpc.rpc.lsp.features import Features
-from codex_rpc.rpc.lsp.gate import Gate
-from codex_rpc.rpc.lsp.progress import Progress
-from codex_rpc.rpc.lsp.workspace import EditorWorkspace
+from codex_rpc.rpc.front import Connection, FrontMaker
 from codex_rpc.rpc.outbox import Outbox
 from codex_rpc.rpc.outgoing import Outgoing
-from codex_rpc.rpc.session_methods import SessionMethods
 from codex_rpc.rpc.stdio import ByteReader, ByteWriter, PeerGone
 
 logger = logging.getLogger(__name__)
@@ -41,16 +36,16 @@ async def serve(
     manager: SessionManager,
     reader: ByteReader,
     writer: ByteWriter,
+    front: FrontMaker,
     *,
-    version: str,
     max_message_bytes: int = MAX_MESSAGE_BYTES,
 ) -> int:
-    """Speak the native protocol until the input ends, `exit` comes or the peer is gone.
+    """Speak the protocol of `front` until the input ends, the peer asks for the end or is gone.
 
     Returns the process's exit code, with every session closed and every request answered.
     Does not close reader and writer.
     """
-    return await _Endpoint(manager, reader, writer, version, max_message_bytes).run()
+    return await _Endpoint(manager, reader, writer, front, max_message_bytes).run()
 
 
 class _Endpoint:
@@ -59,7 +54,7 @@ class _Endpoint:
         manager: SessionManager,
         reader: ByteReader,
         writer: ByteWriter,
-        version: str,
+        front: FrontMaker,
         max_message_bytes: int,
     ) -> None:
         self._reader = reader
@@ -68,41 +63,28 @@ class _Endpoint:
         self._outbox = Outbox(writer, lambda: self._decoder.framing)
         self._calls = Calls()
         self._outgoing = Outgoing(self._outbox)
-        self._gate = Gate(self._outgoing, self._calls, version=version)
-        manager.workspace = EditorWorkspace(self._gate, self._outgoing)
-        methods = SessionMethods(manager, self._outbox)
-        commands = Commands(manager, methods, self._gate)
-        self._progress = Progress(manager, self._gate, self._outgoing)
-        self._outbox.observers += [commands.observe, self._progress.observe]
-        self._gate.offer(Features(commands.table(), self._progress.listeners))
-        self._lifecycle = Lifecycle(
-            manager, self._outbox, self._calls, methods.table(), self._gate, version=version
-        )
-        self._dispatcher = Dispatcher(
-            self._outbox,
-            self._calls,
-            self._lifecycle.admit,
-            self._lifecycle.listeners,
-            self._outgoing.settle,
-        )
+        self._endings = Endings(manager, self._outbox, self._calls)
+        connection = Connection(self._outbox, self._calls, self._outgoing, self._endings)
+        self._front = front(connection)
+        self._dispatcher = Dispatcher(self._outbox, self._calls, self._front, self._outgoing.settle)
         self._input = anyio.CancelScope()
 
     async def run(self) -> int:
         async with anyio.create_task_group() as writing:
             writing.start_soon(self._write)
-            writing.start_soon(self._gate.run)
-            writing.start_soon(self._progress.run)
+            writing.start_soon(self._front.run)
             async with anyio.create_task_group() as requests:
                 with self._input:
                     await self._take_input(requests)
                 self._outgoing.close()
-                await self._lifecycle.end_sessions()
+                await self._endings.end_sessions()
                 await self._write_the_rest()
                 self._calls.cancel_all()
             writing.cancel_scope.cancel()
-        if self._lifecycle.unsaved:
-            print(f"{self._lifecycle.unsaved} records could not be saved", file=sys.stderr)
-        return self._lifecycle.exit_code
+        if self._endings.unsaved:
+            print(f"{self._endings.unsaved} records could not be saved", file=sys.stderr)
+            return 1
+        return self._front.exit_code
 
     async def _write(self) -> None:
         try:
@@ -116,7 +98,7 @@ class _Endpoint:
         async with anyio.create_task_group() as reading, sender, receiver:
             reading.start_soon(self._read, sender)
             data = None
-            while data != b"" and not self._lifecycle.exit_requested:
+            while data != b"" and not self._front.exit_requested:
                 data = await receiver.receive()
                 await self._handle(
                     self._decoder.feed(data) if data else self._decoder.finish(), requests
@@ -135,7 +117,7 @@ class _Endpoint:
         for frame in frames:
             await self._outbox.room()
             self._dispatcher.take(frame, requests)
-            if self._lifecycle.exit_requested:
+            if self._front.exit_requested:
                 return
             if self._calls.crowded:
                 # Those that need not wait may finish, and their answers be taken.

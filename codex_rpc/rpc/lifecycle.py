@@ -1,8 +1,6 @@
-"""The connection's states, from the first byte to the exit code.
+"""The states of a connection that speaks the native protocol, from the first byte to the exit code.
 
-Owns `initialize` and `shutdown`, which methods exist in which state, and the order in which
-everything ends: requests settle, sessions close, what is left is written. Reads and writes
-nothing itself.
+Owns `initialize` and `shutdown`, and which methods exist in which state.
 """
 
 from __future__ import annotations
@@ -10,23 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, get_args
 
-import anyio
-
 from codex_rpc.core.manager import SessionManager
 from codex_rpc.protocol.errors import UnknownMethod
 from codex_rpc.protocol.events import EventMsg
 from codex_rpc.protocol.ops import Op
 from codex_rpc.protocol.params import METHODS
-from codex_rpc.rpc.calls import Call, Calls
+from codex_rpc.rpc.calls import Call
 from codex_rpc.rpc.dispatch import Listener, Method
+from codex_rpc.rpc.front import Connection
 from codex_rpc.rpc.lsp.gate import Gate
 from codex_rpc.rpc.mapping import RequestRefused, ServerNotInitialized
-from codex_rpc.rpc.outbox import Outbox
 
 PROTOCOL_VERSION = 1
-
-GRACE_S = 1.0
-"""How long requests in flight may go on when the connection ends."""
 
 _LSP_PREFIXES = (
     "$/",
@@ -53,16 +46,14 @@ class Lifecycle:
     def __init__(
         self,
         manager: SessionManager,
-        outbox: Outbox,
-        calls: Calls,
+        connection: Connection,
         methods: Mapping[str, Method],
         gate: Gate,
         *,
         version: str,
     ) -> None:
         self._manager = manager
-        self._outbox = outbox
-        self._calls = calls
+        self._connection = connection
         self._gate = gate
         self._version = version
         self._methods = {
@@ -73,11 +64,8 @@ class Lifecycle:
         self._initialized = False
         self._lsp_capabilities: dict[str, Any] = {}
         self._shut_down = False
-        self._ending = anyio.Lock()
         self.exit_requested = False
         """Whether `exit` has come: nothing after it counts."""
-        self.unsaved = 0
-        """How many records could not be saved when the sessions were closed."""
 
     @property
     def listeners(self) -> dict[str, Listener]:
@@ -87,8 +75,8 @@ class Lifecycle:
 
     @property
     def exit_code(self) -> int:
-        """0, or 1 if records are lost or `exit` came without `shutdown`."""
-        return int(self.unsaved > 0 or (self.exit_requested and not self._shut_down))
+        """0, or 1 if `exit` came without `shutdown`."""
+        return int(self.exit_requested and not self._shut_down)
 
     def admit(self, name: str, params: Any) -> Method:
         """The method of a request that has just arrived, and the change of state it brings.
@@ -129,8 +117,8 @@ class Lifecycle:
         }
 
     async def on_shutdown(self, _params: dict[str, Any], _call: Call) -> None:
-        await self.end_sessions()
-        await self._outbox.all_ended()
+        await self._connection.endings.end_sessions()
+        await self._connection.outbox.all_ended()
 
     def on_exit(self, _params: dict[str, Any]) -> None:
         self.exit_requested = True
@@ -138,20 +126,7 @@ class Lifecycle:
     def on_cancel_request(self, params: dict[str, Any]) -> None:
         id_ = params.get("id")
         if isinstance(id_, int | str) and not isinstance(id_, bool):
-            self._calls.cancel(id_)
-
-    async def end_sessions(self) -> None:
-        """Let requests settle, cancel those that do not, and close every session.
-
-        A request that opens a session is settled before the sessions are closed, so that none
-        is left over. Idempotent; a second caller waits for the first.
-        """
-        async with self._ending:
-            with anyio.move_on_after(0 if self._outbox.finished else GRACE_S):
-                await self._calls.all_settled(but_ending=True)
-            self._calls.cancel_all(but_ending=True)
-            await self._calls.all_settled(but_ending=True)
-            self.unsaved += await self._manager.close_all()
+            self._connection.calls.cancel(id_)
 
 
 def _shown(name: str) -> str:

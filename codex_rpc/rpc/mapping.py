@@ -6,6 +6,8 @@ learns the type and nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from codex_rpc.protocol import errors
 from codex_rpc.rpc import messages
 from codex_rpc.rpc.framing import INVALID_REQUEST
@@ -66,13 +68,18 @@ def code_of(exc: errors.CodexError) -> int:
     return next(CODES[cls] for cls in type(exc).__mro__ if cls in CODES)
 
 
-def error_answer(id_: RequestId | None, exc: Exception) -> bytes:
-    """The answer to a request that ended with `exc`."""
+def error_answer(
+    id_: RequestId | None,
+    exc: Exception,
+    code_of: Callable[[errors.CodexError], int] = code_of,
+) -> bytes:
+    """The answer to a request that ended with `exc`, with the protocol's code for it."""
     if isinstance(exc, errors.CodexError):
+        code = code_of(exc)
         try:
-            return messages.error(id_, code_of(exc), exc.message, exc.data)
+            return messages.error(id_, code, exc.message, exc.data)
         except messages.Unencodable:
-            return messages.error(id_, code_of(exc), exc.message)
+            return messages.error(id_, code, exc.message)
     return messages.error(id_, INTERNAL_ERROR, f"internal error ({type(exc).__name__})")
 
 

@@ -1,26 +1,24 @@
 """Everything that is written to the peer, in one order, by one task.
 
-Owns the order: answers first, then the sessions' events in fair turns, numbered as they
-leave. Events are pulled from the sessions' own queues and encoded only when the pipe takes
-them, so that nothing piles up here while the peer does not read: at most the answers, of
-which there are no more than requests, and one batch. Knows no method.
+Owns the order: answers first, then the sessions' events in fair turns. Events are pulled from
+the sessions' own queues and encoded only when the pipe takes them, so that nothing piles up
+here while the peer does not read: at most the answers, of which there are no more than
+requests, and one batch. Knows no method.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
-from itertools import count
-from typing import Any
+from typing import Literal
 
 import anyio
 from attrs import define, field
 
-from codex_rpc.core.events import EventQueue
-from codex_rpc.protocol.converter import converter
-from codex_rpc.protocol.events import BackgroundEvent, Event, EventMsg
-from codex_rpc.rpc import messages
+from codex_rpc.core.events import EventQueue, is_delta
+from codex_rpc.protocol.events import Event
 from codex_rpc.rpc.framing import Framing, encode
 from codex_rpc.rpc.stdio import ByteWriter
 
@@ -35,6 +33,10 @@ MAX_WAITING_ANSWERS = 2048
 """How many answers wait before `room` does."""
 
 
+def _untold(_session_id: str, _event: Event) -> Iterable[bytes]:
+    return ()
+
+
 def _nothing() -> None:
     """What is done for an answer that nobody keeps account of."""
 
@@ -45,9 +47,9 @@ class _Stream:
 
     session_id: str
     events: EventQueue
-    numbers: Iterator[int]
-    """Of the session, and so shared with its earlier and later streams."""
-    in_rotation: bool = False
+    state: Literal["idle", "rotating", "resting"] = "idle"
+    rests_until: float = 0.0
+    """Until then its deltas stay where they merge; on the loop's clock."""
     taken: bool = False
     """To its last event; the batch with it may still be on its way."""
     written: bool = False
@@ -93,7 +95,6 @@ class Outbox:
         self._answers: deque[tuple[bytes, Callable[[], None]]] = deque()
         self._streams: dict[str, _Stream] = {}
         """Each session's newest stream, until it is written."""
-        self._numbers: dict[str, Iterator[int]] = {}
         self._rotation: deque[_Stream] = deque()
         self._wake = anyio.Event()
         self._room = anyio.Event()
@@ -102,6 +103,13 @@ class Outbox:
         self._progress = anyio.Event()
         """Set and replaced when a session's last event was written."""
         self._ended = anyio.Event()
+        self.rest_s = 0.0
+        """How long a session's deltas are left to merge after one has left; other events never
+        wait, and take with them what is before them."""
+        self._resting: deque[_Stream] = deque()
+        """Those with deltas, in the order in which their rest ends."""
+        self.encoded: Callable[[str, Event], Iterable[bytes]] = _untold
+        """How an event of a session is told; set before the first session is opened."""
         self.observers: list[Callable[[str, Event], None]] = []
         """Told of each event, with its session's id, as it leaves. They never wait or raise."""
 
@@ -132,8 +140,7 @@ class Outbox:
 
         If the same session was closed a moment ago, its last events go first.
         """
-        numbers = self._numbers.setdefault(session_id, count(1))
-        stream = _Stream(session_id, events, numbers)
+        stream = _Stream(session_id, events)
         before = self._streams.get(session_id)
         if before is not None and not before.taken and not self.finished:
             before.successor = _Successor(stream, payload, taken)
@@ -192,7 +199,9 @@ class Outbox:
                     return
                 else:
                     self._wake = anyio.Event()
-                    await self._wake.wait()
+                    ends = self._resting[0].rests_until if self._resting else math.inf
+                    with anyio.CancelScope(deadline=ends):
+                        await self._wake.wait()
         finally:
             self._drop()
 
@@ -215,12 +224,38 @@ class Outbox:
 
     def _connect(self, stream: _Stream) -> None:
         def ready() -> None:
-            if not stream.in_rotation:
-                stream.in_rotation = True
-                self._rotation.append(stream)
+            if stream.state == "idle" and self._must_rest(stream):
+                self._rest(stream)
+                self._wake.set()
+            elif stream.state != "rotating" and not self._must_rest(stream):
+                self._rotate(stream)
                 self._wake.set()
 
         stream.events.on_ready(ready)
+
+    def _rotate(self, stream: _Stream) -> None:
+        stream.state = "rotating"
+        self._rotation.append(stream)
+
+    def _must_rest(self, stream: _Stream) -> bool:
+        return (
+            self.rest_s > 0
+            and not stream.events.urgent
+            and anyio.current_time() < stream.rests_until
+        )
+
+    def _rest(self, stream: _Stream) -> None:
+        stream.state = "resting"
+        self._resting.append(stream)
+
+    def _wake_rested(self) -> None:
+        while self._resting:
+            stream = self._resting[0]
+            if stream.state == "resting":
+                if self._must_rest(stream):
+                    return
+                self._rotate(stream)
+            self._resting.popleft()
 
     def _next_batch(self) -> _Batch:
         batch = _Batch(self._framing())
@@ -230,6 +265,7 @@ class Outbox:
             taken()
         if len(self._answers) < MAX_WAITING_ANSWERS:
             self._room.set()
+        self._wake_rested()
         while self._rotation and not batch.full:
             self._take_turn(self._rotation.popleft(), batch)
         return batch
@@ -237,15 +273,21 @@ class Outbox:
     def _take_turn(self, stream: _Stream, batch: _Batch) -> None:
         end = min(batch.size + TURN_BYTES, BATCH_BYTES)
         for _ in range(TURN_EVENTS):
+            if self._must_rest(stream):
+                self._rest(stream)
+                return
             taken = stream.events.take(1)
             if not taken:
-                stream.in_rotation = False
+                stream.state = "idle"
                 if stream.events.ended:
                     self._end(stream, batch)
                 return
-            batch.add(_encoded(stream, taken[0]))
+            for payload in self.encoded(stream.session_id, taken[0]):
+                batch.add(payload)
             for observer in self.observers:
                 observer(stream.session_id, taken[0])
+            if self.rest_s > 0 and is_delta(taken[0]):
+                stream.rests_until = anyio.current_time() + self.rest_s
             if batch.size >= end:
                 break
         self._rotation.append(stream)
@@ -258,33 +300,3 @@ class Outbox:
             batch.add(successor.answer)
             successor.answer_taken()
             self._connect(successor.stream)
-
-
-_hooks: dict[type, Callable[[Any], Any]] = {}
-
-
-def _to_json(msg: EventMsg) -> Any:
-    # Finding the hook costs as much as running it, for the deltas of a stream.
-    hook = _hooks.get(type(msg))
-    if hook is None:
-        hook = _hooks[type(msg)] = converter.get_unstructure_hook(type(msg))
-    return hook(msg)
-
-
-def _encoded(stream: _Stream, event: Event) -> bytes:
-    msg = event.msg
-    params = {
-        "sessionId": stream.session_id,
-        "seq": next(stream.numbers),
-        "id": event.id,
-    }
-    if event.unsaved:
-        params["unsaved"] = True
-    try:
-        params["msg"] = _to_json(msg)
-        return messages.notification("session/event", params)
-    except (messages.Unencodable, RecursionError):
-        # Numbers have no gaps, so something has to stand in its place.
-        note = BackgroundEvent(f"an event of type {msg.type} is nested too deep to be sent")
-        params["msg"] = _to_json(note)
-        return messages.notification("session/event", params)

@@ -45,6 +45,9 @@ class Outgoing:
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
+        self.cancelled: tuple[str, str] = ("$/cancelRequest", "id")
+        """The notification, and its member with the request's id, that say that an answer is not
+        wanted any more."""
         self._ids = count(1)
         self._waiting: dict[RequestId, _Waiter] = {}
         self._closed = False
@@ -71,7 +74,8 @@ class Outgoing:
             await waiter.settled.wait()
         except anyio.get_cancelled_exc_class():
             if not waiter.settled.is_set():
-                self.notify("$/cancelRequest", {"id": id_})
+                method, member = self.cancelled
+                self.notify(method, {member: id_})
             raise
         finally:
             del self._waiting[id_]

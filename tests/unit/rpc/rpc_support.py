@@ -8,6 +8,7 @@ import socket
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ from codex_rpc.protocol.policy import SandboxPolicy
 from codex_rpc.protocol.records import ReadPage, SessionPage
 from codex_rpc.rpc.endpoint import serve
 from codex_rpc.rpc.framing import FrameDecoder, Framing, FramingFault, encode
+from codex_rpc.rpc.native import NativeFront
 from codex_rpc.rpc.stdio import ByteReader, ByteWriter, reader_for, writer_for
 
 
@@ -353,7 +355,9 @@ async def connected(
     client = Client(reader_for(client_in), writer_for(client_out), framing)
 
     async def run() -> None:
-        client.exit_code = await serve(manager, reader, writer, version="1.2.3", **options)
+        client.exit_code = await serve(
+            manager, reader, writer, partial(NativeFront, manager, version="1.2.3"), **options
+        )
         reader.close()
         writer.close()
         client.ended.set()

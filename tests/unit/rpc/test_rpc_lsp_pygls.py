@@ -6,6 +6,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from support.lsp_client import Editor
 
 from codex_rpc.protocol.workspace import DocumentChange, EditResult, Workspace
 from codex_rpc.rpc.endpoint import serve
+from codex_rpc.rpc.native import NativeFront
 from codex_rpc.rpc.stdio import reader_for, writer_for
 
 
@@ -71,7 +73,9 @@ async def language_client(encoding: types.PositionEncodingKind) -> AsyncIterator
 
             async def run() -> None:
                 reader, writer = reader_for(accepted.detach()), writer_for(sink.detach())
-                peer.exit_code = await serve(manager, reader, writer, version="1")
+                peer.exit_code = await serve(
+                    manager, reader, writer, partial(NativeFront, manager, version="1")
+                )
                 reader.close()
                 writer.close()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from typing import Any, get_args
 
 import anyio
@@ -44,6 +45,7 @@ from codex_rpc.protocol.ids import SubmissionId
 from codex_rpc.protocol.ops import TextInput
 from codex_rpc.rpc import messages
 from codex_rpc.rpc.framing import Framing
+from codex_rpc.rpc.native import Envelopes
 from codex_rpc.rpc.outbox import BATCH_BYTES, MAX_WAITING_ANSWERS, Outbox
 from codex_rpc.rpc.stdio import PeerGone
 
@@ -83,7 +85,9 @@ class Pipe:
 
 
 def outbox_on(pipe: Pipe) -> Outbox:
-    return Outbox(pipe, lambda: Framing.LINES)
+    outbox = Outbox(pipe, lambda: Framing.LINES)
+    outbox.encoded = Envelopes().encoded
+    return outbox
 
 
 async def run_to_the_end(outbox: Outbox) -> None:
@@ -446,3 +450,106 @@ def test_an_answer_without_a_framing_is_a_line() -> None:
 
     anyio.run(run_to_the_end, outbox)
     assert pipe.batches[0].endswith(b"}\n")
+
+
+# Deltas that rest.
+
+
+@asynccontextmanager
+async def resting(rest_s: float) -> AsyncIterator[tuple[Pipe, EventQueue]]:
+    """A running outbox with one session, of which one delta has left."""
+    pipe, queue = Pipe(), EventQueue()
+    outbox = outbox_on(pipe)
+    outbox.rest_s = rest_s
+    outbox.open("s", queue, b"{}")
+    queue.put_now(delta("m", "first"))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(outbox.run)
+        await wait_all_tasks_blocked()
+        yield pipe, queue
+        outbox.close()
+
+
+def told(pipe: Pipe) -> list[Any]:
+    return [(e["msg"]["type"], e["msg"].get("delta")) for e in pipe.events]
+
+
+FIRST = ("agent_message_delta", "first")
+
+
+async def test_the_first_delta_leaves_at_once_and_those_that_follow_it_merge() -> None:
+    async with resting(3600) as (pipe, queue):
+        assert told(pipe) == [FIRST]
+        for text in "abc":
+            queue.put_now(delta("m", text))
+            await wait_all_tasks_blocked()
+        assert told(pipe) == [FIRST]
+        queue.put_now(Event(TURN, TaskStarted()))
+        await wait_all_tasks_blocked()
+        assert told(pipe) == [FIRST, ("agent_message_delta", "abc"), ("task_started", None)]
+        queue.put_now(delta("n", "d"))
+        await wait_all_tasks_blocked()
+        assert len(told(pipe)) == 3
+        queue.close()
+        await wait_all_tasks_blocked()
+        assert told(pipe)[3:] == [("agent_message_delta", "d")]
+
+
+async def test_a_rest_ends_by_itself() -> None:
+    async with resting(0.02) as (pipe, queue):
+        queue.put_now(delta("m", "second"))
+        with fail_after(5):
+            while len(told(pipe)) < 2:
+                await checkpoint()
+        assert told(pipe) == [FIRST, ("agent_message_delta", "second")]
+
+
+async def test_one_sessions_rest_holds_up_no_other_and_no_answer() -> None:
+    pipe, one, other = Pipe(), EventQueue(), EventQueue()
+    outbox = outbox_on(pipe)
+    outbox.rest_s = 3600
+    outbox.open("one", one, b"{}")
+    outbox.open("other", other, b"{}")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(outbox.run)
+        for queue in (one, one, other):
+            queue.put_now(delta("m"))
+            await wait_all_tasks_blocked()
+        outbox.put(b'{"id":1}')
+        await wait_all_tasks_blocked()
+        assert [e["sessionId"] for e in pipe.events] == ["one", "other"]
+        assert pipe.messages[-1] == {"id": 1}
+        one.close()
+        other.close()
+        outbox.close()
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.booleans(), st.booleans()), max_size=30))
+@settings(deadline=None, max_examples=50)
+def test_with_rests_nothing_is_lost_and_the_order_is_kept(
+    steps: list[tuple[str, bool, bool]],
+) -> None:
+    async def run() -> tuple[Pipe, list[Any]]:
+        pipe, said = Pipe(), []
+        outbox = outbox_on(pipe)
+        outbox.rest_s = 3600
+        queues = {name: EventQueue() for name in "ab"}
+        for name, queue in queues.items():
+            outbox.open(name, queue, b"{}")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(outbox.run)
+            for number, (name, is_delta, settle) in enumerate(steps):
+                msg = AgentMessageDelta("m", f"{number},") if is_delta else BackgroundEvent("b")
+                said.append((name, f"{number}," if is_delta else "b"))
+                queues[name].put_now(Event(TURN, msg))
+                if settle:
+                    await wait_all_tasks_blocked()
+            for queue in queues.values():
+                queue.close()
+            outbox.close()
+        return pipe, said
+
+    pipe, said = anyio.run(run)
+    for name in "ab":
+        texts = [e["msg"].get("delta", "b") for e in pipe.events if e["sessionId"] == name]
+        assert "".join(texts) == "".join(text for n, text in said if n == name)
