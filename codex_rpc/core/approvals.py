@@ -12,11 +12,13 @@ from collections.abc import Hashable
 import anyio
 from attrs import define, field
 
-from codex_rpc.protocol.errors import InvalidState
-from codex_rpc.protocol.events import ApplyPatchApprovalRequest, ApprovalRequest
+from codex_rpc.protocol.errors import InvalidParams, InvalidState
+from codex_rpc.protocol.events import ApplyPatchApprovalRequest, ApprovalRequest, FileChange
 from codex_rpc.protocol.ids import SubmissionId
 from codex_rpc.protocol.ops import ExecApproval, PatchApproval
 from codex_rpc.protocol.tools import Review
+
+APPROVED = frozenset({"approved", "approved_for_session"})
 
 
 @define
@@ -67,6 +69,7 @@ class Approvals:
 
         Raises:
             InvalidState: nothing of that kind waits under that id; `data.waiting` says what does.
+            InvalidParams: it wants something changed that was not shown; the request waits on.
         """
         waiter = self._waiters.get(op.id) or self._only_request_of(SubmissionId(op.id))
         is_patch = isinstance(op, PatchApproval)
@@ -82,6 +85,9 @@ class Approvals:
                 + (f"waiting: {', '.join(waiting)}" if waiting else "nothing is waiting"),
                 data={"waiting": waiting},
             )
+        if isinstance(op, PatchApproval) and op.decision in APPROVED:
+            assert isinstance(waiter.request, ApplyPatchApprovalRequest)
+            _check_wishes(op, waiter.request)
         waiter.claimed = True
         return waiter.request.call_id
 
@@ -119,3 +125,27 @@ class Approvals:
         self._announced.pop(turn_id, None)
         for call_id in [c for c, w in self._waiters.items() if w.turn_id == turn_id]:
             del self._waiters[call_id]
+
+
+def _check_wishes(op: PatchApproval, request: ApplyPatchApprovalRequest) -> None:
+    """Make sure that what the user wants changed is something that they were shown.
+
+    To take such an answer for a plain yes would be to write what nobody has agreed to.
+    """
+    files = request.files or {}
+    if not all(path in files for path in op.edited or {}):
+        raise InvalidParams("op.edited", "texts by paths of the request's files")
+    for path, wanted in (op.hunks or {}).items():
+        if request.files is None or path not in request.changes:
+            raise InvalidParams("op.hunks", "hunks by paths of a request with files")
+        count = _hunks(request.changes[path])
+        if not all(0 <= index < count for index in wanted):
+            raise InvalidParams("op.hunks", f"for {path}, numbers from 0 to {count - 1}")
+
+
+def _hunks(change: str | FileChange) -> int:
+    """How many there are to choose from; what is announced as a whole is one."""
+    if isinstance(change, str) or change.update is None:
+        return 1
+    lines = change.update.unified_diff.split("\n")
+    return max(1, sum(line.startswith("@@") for line in lines))

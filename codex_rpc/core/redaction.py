@@ -14,8 +14,9 @@ from typing import Any
 import orjson
 from attrs import evolve
 
-from codex_rpc.protocol.events import EventMsg, ExecCommandEnd, McpToolCallEnd
+from codex_rpc.protocol.events import EventMsg, ExecCommandEnd, McpToolCallEnd, PatchApplyEnd
 from codex_rpc.protocol.items import Item
+from codex_rpc.protocol.ops import InputItem, SelectionInput, TextInput
 
 MASK = "[redacted]"
 
@@ -35,6 +36,14 @@ class Redactor:
                 text = text.replace(secret, MASK)
         return text
 
+    def input(self, given: InputItem) -> InputItem:
+        """What the user hands in with its text masked."""
+        match given:
+            case TextInput() | SelectionInput(text=str()):
+                return evolve(given, text=self.text(given.text or ""))
+            case _:
+                return given
+
     def item(self, item: Item) -> Item:
         """`item` with its message text or call output masked; the same one if nothing is."""
         member = "content" if item.kind == "message" else "output" if item.is_output else None
@@ -51,7 +60,7 @@ class Redactor:
     def event(self, msg: EventMsg) -> EventMsg:
         """The end of a call with what it shows masked; any other event as it is."""
         match msg:
-            case ExecCommandEnd():
+            case ExecCommandEnd() | PatchApplyEnd():
                 return evolve(msg, stdout=self.text(msg.stdout), stderr=self.text(msg.stderr))
             case McpToolCallEnd():
                 return evolve(msg, result=self._masked(msg.result))

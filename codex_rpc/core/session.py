@@ -133,7 +133,8 @@ class Session:
 
         Raises:
             SessionClosed: the session has ended.
-            InvalidParams: the id was used, or a path in `op` is no directory.
+            InvalidParams: the id was used, a path in `op` is no directory, or an approval wants
+                something changed that was not shown.
             InvalidState: an approval that nobody waits for.
         """
         self._ensure_open()

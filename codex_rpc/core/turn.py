@@ -15,7 +15,7 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
-from attrs import define, evolve, field
+from attrs import define, field
 
 from codex_rpc.core import compaction
 from codex_rpc.core.calls import CallHost
@@ -220,16 +220,14 @@ class Turn:
             await self.env.recorder.wait_for_storage()
 
     async def _take_input(self, id_: SubmissionId, op: UserInput, before: list[Record]) -> None:
-        mask = self.env.redactor.text
-        inputs = [
-            evolve(given, text=mask(given.text)) if isinstance(given, TextInput) else given
-            for given in op.items
-        ]
+        redactor = self.env.redactor
+        inputs = [redactor.input(given) for given in op.items]
         content = [
             await content_of(given, self.env.tools, self.context.cwd, self._complain)
             for given in inputs
         ]
-        item = user_message(content)
+        # What is in files may hold secrets too.
+        item = redactor.item(user_message(content))
         self.inputs.extend(given.text for given in inputs if isinstance(given, TextInput))
         self.env.history.add(item)
         await self.env.recorder.record_now(*before, item)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from attrs import field
+from attrs import Attribute, field
 
 from codex_rpc.protocol.errors import Mismatch
 from codex_rpc.protocol.frozen import frozen
@@ -40,10 +40,16 @@ class LocalImageInput:
 class Position:
     """A place in a text, as in the Language Server Protocol."""
 
-    line: int
+    line: int = field()
     """Counted from 0."""
-    character: int
+    character: int = field()
     """Counted from 0, in characters."""
+
+    @line.validator
+    @character.validator
+    def _not_negative(self, attribute: Attribute[int], value: int) -> None:
+        if value < 0:
+            raise Mismatch("integer, 0 or more", at=f".{attribute.name}")
 
 
 @frozen

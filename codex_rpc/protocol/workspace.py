@@ -46,10 +46,11 @@ class DocumentChange:
 
 @frozen
 class EditResult:
-    """What the editor has done about some changes: all of them or none."""
+    """What the editor has done about some changes: all of them or, as far as it could, none."""
 
     outcome: Literal["applied", "changed", "refused"]
-    """`changed`: a document is not any more what the changes were worked out for."""
+    """`changed`: a document is not any more what the changes were worked out for, and nothing was
+    done. After `refused` it is for the documents to say whether something is left of it."""
     reason: str = ""
     """Why it was not done, in words; for the model."""
 
@@ -63,6 +64,11 @@ class Workspace(Protocol):
 
     def document(self, path: Path) -> OpenDocument | None:
         """What is open under `path` or another name of the same file; None: nothing is."""
+        ...
+
+    @property
+    def has_documents(self) -> bool:
+        """Whether anything is open. Costs nothing."""
         ...
 
     def unsaved(self) -> Sequence[Path]:
@@ -112,6 +118,7 @@ class Workspace(Protocol):
 class NoEditor:
     """The workspace of a client that has no documents: the files are all there is."""
 
+    has_documents = False
     can_edit = False
     can_save = False
     reviews_patches = False

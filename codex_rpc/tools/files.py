@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -122,21 +123,35 @@ def _at_character(data: bytes, beyond: int) -> tuple[bytes, int]:
 
 
 def _cut(text: str, part: Range) -> str:
-    lines = _LINE.findall(text)
-    if not lines or lines[-1].endswith(("\n", "\r")):
-        lines.append("")
     start, end = part.start, part.end
-    if start.line >= len(lines):
-        has = "1 line" if len(lines) == 1 else f"{len(lines)} lines"
-        raise ToolError(f"it has only {has}, and no line {start.line + 1}")
-    last = min(end.line, len(lines) - 1)
-    wanted = lines[start.line : last + 1]
+    wanted: list[str] = []
+    count = 0
+    # Line by line, and no further than needed: a text can have a million of them.
+    for count, line in enumerate(_lines(text), 1):
+        if count > start.line:
+            wanted.append(line)
+        if count > max(start.line, end.line):
+            break
     if not wanted:
+        has = "1 line" if count == 1 else f"{count} lines"
+        raise ToolError(f"it has only {has}, and no line {start.line + 1}")
+    if end.line < start.line:
         return ""
     # From behind: the first line may be the last one too.
-    if end.line <= last:
+    if end.line < count:
         wanted[-1] = wanted[-1][: _column(wanted[-1], end)]
-    return "".join([wanted[0][_column(lines[start.line], start) :], *wanted[1:]])
+    wanted[0] = wanted[0][_column(wanted[0], start) :]
+    return "".join(wanted)
+
+
+def _lines(text: str) -> Iterator[str]:
+    """With their ends; behind the last end there is one more, which may be empty."""
+    line = ""
+    for found in _LINE.finditer(text):
+        line = found[0]
+        yield line
+    if not line or line.endswith(("\n", "\r")):
+        yield ""
 
 
 def _column(line: str, position: Position) -> int:

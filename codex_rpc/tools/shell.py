@@ -46,7 +46,7 @@ from codex_rpc.tools.git_commands import without_programs
 from codex_rpc.tools.git_filters import repository_filters
 from codex_rpc.tools.patch.invocation import patch_of_command
 from codex_rpc.tools.trusted import Surroundings, trusted_command
-from codex_rpc.tools.unsaved import UnsavedFiles
+from codex_rpc.tools.unsaved import UnsavedFiles, unsaved_note
 
 if TYPE_CHECKING:
     from codex_rpc.tools.patch.tool import PatchTool
@@ -100,6 +100,8 @@ class _Plan:
     form: _Form
     free: _Form
     """The same without the sandbox."""
+    unsaved: tuple[Path, ...] = ()
+    """What it does not see as the user does."""
 
 
 class Shell:
@@ -156,31 +158,38 @@ class Shell:
         plan = await self._allowed(command, cwd, call_id, host)
         if isinstance(plan, ToolOutcome):
             return plan
-        unsaved = await self._unsaved.after_saving(host.context)
-        return await self._run(plan, unsaved, call_id, host)
+        return await self._run(plan, call_id, host)
 
     async def _allowed(
         self, command: Command, cwd: Path, call_id: CallId, host: ToolHost
     ) -> _Plan | ToolOutcome:
-        """The command as it may run now; an outcome: it may not."""
+        """The command as it may run now; an outcome: it may not.
+
+        While the user thinks about it, or is asked to save, files may come that have to be hidden
+        or make it another command. So it is then planned again, and asked about again if it is no
+        longer what was asked about.
+        """
         agreed: ExecApprovalRequest | None = None
+        has_saved = False
         while True:
             plan = await self._plan(command, cwd, host.context)
             verdict = assess(plan.case, plan.form.confinement.gaps, command.justification)
             if isinstance(verdict, Refuse):
                 await host.announce(BackgroundEvent(_notice(command, verdict)))
                 return ToolOutcome(verdict.message)
-            if not isinstance(verdict, Ask):
-                return plan
-            request = _request(call_id, command, cwd, plan.form.confinement, verdict.reason)
-            if request == agreed:
-                return plan
-            scope = _scope(command, cwd, plan.form.confinement, host.context)
-            if await host.ask(request, scope=scope) not in _APPROVED:
-                return ToolOutcome(_rejection(command))
-            # While the user thought about it, files may have come that have to be hidden. If it
-            # is no longer what was asked about, it is asked about again.
-            agreed = request
+            if isinstance(verdict, Ask):
+                request = _request(call_id, command, cwd, plan.form.confinement, verdict.reason)
+                if request != agreed:
+                    scope = _scope(command, cwd, plan.form.confinement, host.context)
+                    if await host.ask(request, scope=scope) not in _APPROVED:
+                        return ToolOutcome(_rejection(command))
+                    agreed = request
+                    continue
+            unsaved = await self._unsaved.find(host.context)
+            if has_saved or not self._unsaved.may_save(unsaved):
+                return evolve(plan, unsaved=tuple(unsaved))
+            await self._unsaved.save(unsaved)
+            has_saved = True
 
     async def _plan(self, command: Command, cwd: Path, context: TurnContext) -> _Plan:
         free = _Form(
@@ -236,12 +245,8 @@ class Shell:
             env = without_programs(trusted.env, filters)
         return _Form(argv=trusted.argv, env=env, confinement=confinement)
 
-    async def _run(
-        self, plan: _Plan, unsaved: str | None, call_id: CallId, host: ToolHost
-    ) -> ToolOutcome:
+    async def _run(self, plan: _Plan, call_id: CallId, host: ToolHost) -> ToolOutcome:
         """Run it, and if the sandbox stops it and the user agrees, once more without.
-
-        `unsaved` is what the model is to know about the files that the command sees.
 
         Both runs have one begin and one end. The end announces only what is recorded with it: the
         output of the run that counts.
@@ -261,8 +266,8 @@ class Shell:
                     await _start(execution, plan.free, command)
                 else:
                     execution.note(denial_note(plan.case, denial))
-            if unsaved is not None:
-                execution.note(unsaved)
+            if plan.unsaved:
+                execution.note(unsaved_note(plan.unsaved, plan.context.cwd))
             diff = await self._patches.diff_again(host) if self._patches is not None else None
         except anyio.get_cancelled_exc_class():
             host.abandon(execution.interrupted())

@@ -115,6 +115,10 @@ class FakeEditor:
         buffer = self.buffers[found]
         return OpenDocument(path=found, text=buffer.text, version=buffer.version)
 
+    @property
+    def has_documents(self) -> bool:
+        return bool(self.buffers)
+
     def unsaved(self) -> Sequence[Path]:
         self.looks += 1
         return sorted(path for path in list(self.buffers) if not self._is_saved(path))

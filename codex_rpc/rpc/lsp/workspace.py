@@ -48,6 +48,12 @@ class EditorWorkspace:
         found = documents.find(path) if documents is not None else None
         return found.opened() if found is not None else None
 
+    @property
+    def has_documents(self) -> bool:
+        """Whether anything is open."""
+        documents = self._gate.documents
+        return documents is not None and bool(documents.text_documents)
+
     def unsaved(self) -> Sequence[Path]:
         """The open files that differ from what is on disk, sorted. Reads them."""
         documents = self._gate.documents

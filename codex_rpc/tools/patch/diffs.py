@@ -1,4 +1,4 @@
-"""Two versions of a file compared: a unified diff, and parts of it done.
+"""Two versions of a file compared: a unified diff, parts of it done, and found again.
 
 Owns how lines are paired and how differences are written down. Pairs lines by those that occur
 once on both sides, so that large files are compared in a time that grows with their size; where
@@ -51,6 +51,30 @@ def count_hunks(old: bytes, new: bytes) -> int:
     return sum(1 for _ in _groups(_changes(_lines(old), _lines(new))))
 
 
+def count_changed_lines(old: bytes, new: bytes) -> int:
+    """How many lines go and come."""
+    changes = _changes(_lines(old), _lines(new))
+    return sum(a1 - a0 + b1 - b0 for a0, a1, b0, b1 in changes)
+
+
+def is_same_change(old: bytes, new: bytes, newer_old: bytes, newer_new: bytes) -> bool:
+    """Whether what makes `new` out of `old` makes `newer_new` out of `newer_old`: the same lines
+    go and come at the same places, though others have changed what is around them."""
+    a, b, c, d = (_lines(text) for text in (old, new, newer_old, newer_new))
+    firsts, seconds = _changes(a, b), _changes(c, d)
+    if len(firsts) != len(seconds):
+        return False
+    place = _places(a, c)
+    for (a0, a1, b0, b1), (c0, c1, d0, d1) in zip(firsts, seconds, strict=True):
+        if a[a0:a1] != c[c0:c1] or b[b0:b1] != d[d0:d1]:
+            return False
+        stayed = all(place.get(a0 + n) == c0 + n for n in range(a1 - a0))
+        # Where nothing goes, one of the neighbours tells the place.
+        if not stayed or (a0 == a1 and place.get(a0 - 1) != c0 - 1 and place.get(a0) != c0):
+            return False
+    return True
+
+
 def with_hunks(old: bytes, new: bytes, wanted: Collection[int]) -> bytes:
     """`old` with only those hunks of `unified_diff` done, counted from 0, that are `wanted`."""
     a, b = _lines(old), _lines(new)
@@ -70,6 +94,17 @@ def _lines(content: bytes) -> list[bytes]:
     if last:
         lines.append(last)
     return lines
+
+
+def _places(a: Sequence[bytes], b: Sequence[bytes]) -> dict[int, int]:
+    """Where the lines of `a` that stay are in `b`; what is before the first and behind the last
+    stays too."""
+    places = {-1: -1, len(a): len(b)}
+    at_a = at_b = 0
+    for a0, a1, b0, b1 in [*_changes(a, b), (len(a), len(a), len(b), len(b))]:
+        places.update(zip(range(at_a, a0), range(at_b, b0), strict=True))
+        at_a, at_b = a1, b1
+    return places
 
 
 def _marked(mark: str, lines: Sequence[bytes]) -> Iterator[str]:

@@ -6,21 +6,21 @@ And whether what was agreed still holds when the patch was worked out anew.
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import anyio.to_thread
 from attrs import evolve, field
 
-from codex_rpc.protocol.events import (
-    ApplyPatchApprovalRequest,
-    BackgroundEvent,
-    FileChange,
-    ProposedFile,
-)
+from codex_rpc.protocol.errors import ToolError
+from codex_rpc.protocol.events import ApplyPatchApprovalRequest, ProposedFile
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import CallId
 from codex_rpc.protocol.tools import Review, ToolHost, ToolOutcome, TurnContext
 from codex_rpc.protocol.workspace import Workspace
+from codex_rpc.tools.patch.diffs import is_same_change
 from codex_rpc.tools.patch.permission import Allowed, Ask, Verdict
 from codex_rpc.tools.patch.plan import Plan
-from codex_rpc.tools.patch.review import files_of, reviewed
+from codex_rpc.tools.patch.review import PlannedChange, changes_of, files_of, reviewed
 from codex_rpc.tools.patch.routes import Routes, routes_of
 
 REJECTED = "patch rejected by user"
@@ -84,23 +84,24 @@ class Questions:
         self, agreed: Agreed, worked: Worked, context: TurnContext, *, is_announced: bool
     ) -> Agreed | None:
         """What was agreed, with the patch as it is `worked` out anew; None: that comes to
-        something else.
+        something else. Blocks.
 
-        Once it `is_announced`, only the lines that go and come count: where they are, and what is
-        around them, changes when others type.
-
-        Raises:
-            ToolError: as `ask`.
+        Once it `is_announced`, others may have changed what is around: then only the lines that
+        go and come count, and that it is those and no others that are like them.
         """
         if agreed.proposed.verdict != worked.verdict:
             return None
         plan, told = worked.plan, ""
-        if agreed.review is not None:
-            result = reviewed(plan, agreed.files, agreed.review, context.cwd)
-            plan, told = result.plan, result.told
-        if _effect(plan, loosely=is_announced) != _effect(agreed.plan, loosely=is_announced):
+        try:
+            if agreed.review is not None:
+                result = reviewed(plan, agreed.files, agreed.review, context.cwd)
+                plan, told = result.plan, result.told
+            if not _is_same(agreed.plan, plan, loosely=is_announced):
+                return None
+            routes = routes_of(plan, self._workspace)
+        except ToolError:
+            # The answer does not fit any more, or there is a file that cannot be changed any more.
             return None
-        routes = routes_of(plan, self._workspace)
         return evolve(agreed, proposed=worked, plan=plan, routes=routes, told=told)
 
     async def _review(
@@ -108,17 +109,12 @@ class Questions:
     ) -> Agreed | ToolOutcome:
         plan, verdict = worked.plan, worked.verdict
         reason = verdict.reason if isinstance(verdict, Ask) else None
-        files = files_of(plan)
+        files = await anyio.to_thread.run_sync(files_of, plan)
         request = ApplyPatchApprovalRequest(call_id, plan.changes, reason, files=files)
         review = await host.review(request)
         if review.decision == "denied":
             return ToolOutcome(REJECTED)
-        result = reviewed(plan, files, review, host.context.cwd)
-        if result.unknown:
-            listed = ", ".join(result.unknown)
-            await host.announce(
-                BackgroundEvent(f"the answer names files that the patch does not show: {listed}")
-            )
+        result = await anyio.to_thread.run_sync(reviewed, plan, files, review, host.context.cwd)
         if plan.edits and not result.plan.edits:
             return ToolOutcome(REJECTED)
         return Agreed(
@@ -132,17 +128,32 @@ class Questions:
         )
 
 
-def _effect(plan: Plan, *, loosely: bool) -> object:
-    """What a user is told about a plan, and what of it is judged."""
-    changes: object = plan.changes
-    if loosely:
-        changes = {path: _changed(change) for path, change in plan.changes.items()}
-    return changes, plan.touched, plan.replaced
+def _is_same(plan: Plan, newer: Plan, *, loosely: bool) -> bool:
+    """Whether two plans do what a user would call the same, and what is judged alike."""
+    if (plan.touched, plan.replaced, _lost(plan)) != (newer.touched, newer.replaced, _lost(newer)):
+        return False
+    if plan.changes == newer.changes:
+        return True
+    if not loosely or plan.changes.keys() != newer.changes.keys():
+        return False
+    return all(map(_is_same_change, changes_of(plan), changes_of(newer)))
 
 
-def _changed(change: str | FileChange) -> object:
-    """The lines that go and come."""
-    if isinstance(change, str) or change.update is None:
-        return change
-    diff = change.update.unified_diff.splitlines(keepends=True)
-    return change.update.move_path, [line for line in diff if line.startswith(("+", "-"))]
+def _lost(plan: Plan) -> dict[Path, bytes | None]:
+    """What is there no more afterwards, and what was agreed about it is what it was then."""
+    moved = {source for source, _ in plan.moves}
+    return {
+        edit.target: edit.before.content
+        for edit in plan.edits
+        if edit.before is not None
+        and (edit.shown in plan.replaced or (edit.after is None and edit.target not in moved))
+    }
+
+
+def _is_same_change(change: PlannedChange, newer: PlannedChange) -> bool:
+    if not (change.has_diff and newer.has_diff):
+        return (change.key, change.announced) == (newer.key, newer.announced)
+    if (change.key, change.to.target) != (newer.key, newer.to.target):
+        return False
+    texts = (change.old, change.new, newer.old, newer.new)
+    return is_same_change(*(text or b"" for text in texts))

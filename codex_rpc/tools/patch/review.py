@@ -22,7 +22,7 @@ from codex_rpc.tools.truncation import truncate
 MAX_SHOWN_BYTES = 8 << 20
 """Of all texts together. What is beyond that is only in the announced changes."""
 
-MAX_TOLD_BYTES = 8 << 10
+MAX_TOLD_BYTES = 64 << 10
 """How much the model is told of what the user has changed."""
 
 
@@ -33,12 +33,10 @@ class Reviewed:
     plan: Plan
     told: str = ""
     """For the model: how it differs from what was proposed."""
-    unknown: tuple[str, ...] = ()
-    """Paths of the answer that were not asked about."""
 
 
 @define
-class _Change:
+class PlannedChange:
     """One of `Plan.changes`, with its edits."""
 
     key: str
@@ -78,7 +76,7 @@ def files_of(plan: Plan) -> dict[str, ProposedFile]:
     left out."""
     files: dict[str, ProposedFile] = {}
     room = MAX_SHOWN_BYTES
-    for change in _changes(plan):
+    for change in changes_of(plan):
         before = change.source.before
         if before is not None and (before.is_link or before.content is None):
             continue
@@ -103,15 +101,19 @@ def reviewed(plan: Plan, files: dict[str, ProposedFile], review: Review, cwd: Pa
     An edited text counts for more than a choice of hunks. Paths are told relative to `cwd`.
 
     Raises:
-        ToolError: the answer names a hunk that does not exist.
+        ToolError: the answer names a file that was not shown, or a hunk that does not exist.
     """
-    unknown = [path for path in review.edited if path not in files]
-    unknown += [path for path in review.hunks if path not in plan.changes]
     if not (review.edited or review.hunks):
         return Reviewed(plan)
+    unknown = [path for path in review.edited if path not in files]
+    unknown += [path for path in review.hunks if path not in plan.changes]
+    if unknown:
+        raise ToolError(
+            f"patch rejected: the user's answer names a file that was not shown: {unknown[0]}"
+        )
     final: dict[Path, FileEdit] = {}
     told: list[str] = []
-    for change in _changes(plan):
+    for change in changes_of(plan):
         if change.key in files and (text := review.edited.get(change.key)) is not None:
             edits = _with_text(change, text.encode("utf-8", "replace"))
         elif change.key in review.hunks:
@@ -120,13 +122,13 @@ def reviewed(plan: Plan, files: dict[str, ProposedFile], review: Review, cwd: Pa
             edits = _all_of(change)
         final |= {edit.target: edit for edit in edits}
         told += _told(change, edits, cwd)
-    # What is unknown may also be a file that ends as it was.
     wanted = tuple(final[edit.target] for edit in plan.edits if edit.target in final)
     revised = plan if wanted == plan.edits else _revised(plan, wanted)
-    return Reviewed(revised, _bounded(told), tuple(dict.fromkeys(unknown)))
+    return Reviewed(revised, _bounded(told))
 
 
-def _changes(plan: Plan) -> Iterator[_Change]:
+def changes_of(plan: Plan) -> Iterator[PlannedChange]:
+    """What `plan` announces, in its order; what ends as it was is left out."""
     edits = {edit.target: edit for edit in plan.edits}
     moves = dict(plan.moves)
     for edit in plan.edits:
@@ -139,14 +141,14 @@ def _changes(plan: Plan) -> Iterator[_Change]:
             # The file that is there already is the same.
             continue
         announced = None if announced == "delete" else announced
-        yield _Change(str(edit.shown), announced, edit, to)
+        yield PlannedChange(str(edit.shown), announced, edit, to)
 
 
-def _all_of(change: _Change) -> list[FileEdit]:
+def _all_of(change: PlannedChange) -> list[FileEdit]:
     return [change.source, change.to] if change.is_move else [change.source]
 
 
-def _with_text(change: _Change, text: bytes) -> list[FileEdit]:
+def _with_text(change: PlannedChange, text: bytes) -> list[FileEdit]:
     """The edits if the file is to have `text`; one that is to be removed stays."""
     to = evolve(change.to, after=text)
     if change.is_move:
@@ -154,7 +156,7 @@ def _with_text(change: _Change, text: bytes) -> list[FileEdit]:
     return [to] if text != change.old or change.old is None else []
 
 
-def _with_wanted(change: _Change, wanted: Sequence[int]) -> list[FileEdit]:
+def _with_wanted(change: PlannedChange, wanted: Sequence[int]) -> list[FileEdit]:
     """The edits if only those hunks are wanted."""
     count = change.hunks
     wrong = [index for index in wanted if not 0 <= index < count]
@@ -190,7 +192,7 @@ def _revised(plan: Plan, edits: tuple[FileEdit, ...]) -> Plan:
 
 def _announced(plan: Plan, edits: dict[Path, FileEdit], moves: dict[Path, Path]) -> Changes:
     changes: Changes = {}
-    for change in _changes(plan):
+    for change in changes_of(plan):
         edit = edits.get(change.source.target)
         if edit is None:
             continue
@@ -219,7 +221,7 @@ def _mentions(plan: Plan, edits: dict[Path, FileEdit]) -> Iterator[Mention]:
 # What the model is told.
 
 
-def _told(change: _Change, edits: Sequence[FileEdit], cwd: Path) -> Iterator[str]:
+def _told(change: PlannedChange, edits: Sequence[FileEdit], cwd: Path) -> Iterator[str]:
     """How `edits` differ from what was proposed for the file; nothing if they do not."""
     name = named(change.to.shown, cwd)
     if not edits:

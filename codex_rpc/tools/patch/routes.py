@@ -7,7 +7,11 @@ a command would find an empty one otherwise.
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
+from collections.abc import Sequence
 from pathlib import Path
+
+from attrs import evolve
 
 from codex_rpc.protocol.errors import ToolError
 from codex_rpc.protocol.frozen import frozen
@@ -20,6 +24,8 @@ from codex_rpc.tools.patch.plan import FileEdit, Plan
 class Routes:
     """A plan's edits, each where it belongs."""
 
+    edits: tuple[FileEdit, ...] = ()
+    """All of them."""
     changes: tuple[DocumentChange, ...] = ()
     """For the editor."""
     disk: tuple[FileEdit, ...] = ()
@@ -47,22 +53,30 @@ def routes_of(plan: Plan, workspace: Workspace) -> Routes:
     for edit in plan.edits:
         sorting.take(edit)
     return Routes(
-        changes=tuple(sorting.changes), disk=tuple(sorting.disk), removed=tuple(sorting.removed)
+        edits=plan.edits,
+        changes=tuple(sorting.changes),
+        disk=tuple(sorting.disk),
+        removed=tuple(sorting.removed),
     )
 
 
 def opened_for_edits(workspace: Workspace) -> OpenDocuments:
-    """The open documents that a patch has to do with.
+    """The open documents that a patch has to do with, now.
 
     In an editor that takes no edits a saved document is as good as its file. (Raises ToolError
     for one that is not saved: neither it nor the file could be changed without losing something.)
     """
 
+    unsaved: set[Path] | None = None
+
     def opened(path: Path) -> OpenDocument | None:
+        nonlocal unsaved
         document = workspace.document(path)
         if document is None or workspace.can_edit:
             return document
-        if document.path in workspace.unsaved():
+        if unsaved is None:
+            unsaved = set(workspace.unsaved())
+        if document.path in unsaved:
             raise ToolError(
                 f"error: {path} has changes in the editor that are not saved, and the editor "
                 "takes no edits. Ask the user to save it first."
@@ -72,21 +86,36 @@ def opened_for_edits(workspace: Workspace) -> OpenDocuments:
     return opened
 
 
-def outdated(plan: Plan, workspace: Workspace) -> FileEdit | None:
-    """An edit of `plan` that was worked out for another text than the editor has by now."""
+def outdated(edits: Sequence[FileEdit], workspace: Workspace) -> FileEdit | None:
+    """One of `edits` that was worked out for another text than the editor has by now."""
+    if not workspace.has_documents and not any(map(_document_of, edits)):
+        return None
     if not workspace.can_edit:
         return None
-    return next((edit for edit in plan.edits if _is_outdated(edit, workspace)), None)
+    return next((edit for edit in edits if _is_outdated(edit, workspace)), None)
+
+
+def unsaved_of(edits: Sequence[FileEdit], workspace: Workspace) -> FileEdit | None:
+    """One of `edits` whose file the editor has not saved. Blocks."""
+    unsaved = set(workspace.unsaved())
+    for edit in edits:
+        document = workspace.document(edit.target)
+        if document is not None and document.path in unsaved:
+            return edit
+    return None
 
 
 def _is_outdated(edit: FileEdit, workspace: Workspace) -> bool:
     if edit.before is not None and edit.before.is_link:
         return False
-    then = edit.before.document if edit.before is not None else None
-    now = workspace.document(edit.target)
+    then, now = _document_of(edit), workspace.document(edit.target)
     if then is None or now is None:
         return then is not now
     return (then.version, then.text) != (now.version, now.text)
+
+
+def _document_of(edit: FileEdit) -> OpenDocument | None:
+    return edit.before.document if edit.before is not None else None
 
 
 class _Sorting:
@@ -94,6 +123,8 @@ class _Sorting:
         self._operations = workspace.resource_operations if workspace.can_edit else frozenset()
         self._creates = workspace.can_save and {"create", "delete"} <= self._operations
         self._edits = {edit.target: edit for edit in plan.edits}
+        self._marked = {to for source, to in plan.moves if _is_marked(self._edits.get(source))}
+        """Where files go that begin with a mark, which the editor does not show."""
         self._moves = dict(plan.moves) if "rename" in self._operations else {}
         self._arrivals = {
             to for source, to in self._moves.items() if self._is_renamed(source, to) is not None
@@ -111,6 +142,8 @@ class _Sorting:
         if document is None:
             if before is None and edit.mode is None and edit.after is not None and self._creates:
                 self.changes.append(_change(edit, None, edit.after))
+            elif edit.after is not None and edit.target in self._marked:
+                self.disk.append(evolve(edit, after=BOM_UTF8 + edit.after))
             else:
                 self.disk.append(edit)
         elif edit.after is not None:
@@ -144,6 +177,10 @@ class _Sorting:
         was = removal.before
         is_open = was.document is not None and was.identity is not None
         return arrival if is_open and arrival.before is None else None
+
+
+def _is_marked(edit: FileEdit | None) -> bool:
+    return edit is not None and edit.before is not None and edit.before.is_marked
 
 
 def _change(

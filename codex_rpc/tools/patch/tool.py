@@ -41,13 +41,14 @@ from codex_rpc.protocol.items import Item
 from codex_rpc.protocol.tools import ToolHost, ToolOutcome, TurnContext
 from codex_rpc.protocol.workspace import OpenDocument, Workspace
 from codex_rpc.tools.patch import turn_diff
-from codex_rpc.tools.patch.applying import GRACE_S, Outdated, Patience, apply, patience
+from codex_rpc.tools.patch.applying import Outdated, apply
 from codex_rpc.tools.patch.grammar import parse_patch
+from codex_rpc.tools.patch.patience import GRACE_S, Patience, patience
 from codex_rpc.tools.patch.permission import FileRules, Refuse, assess
-from codex_rpc.tools.patch.plan import Plan, make_plan, named
+from codex_rpc.tools.patch.plan import FileEdit, Plan, make_plan, named
 from codex_rpc.tools.patch.questions import Agreed, Questions, Worked
-from codex_rpc.tools.patch.routes import Routes, opened_for_edits, outdated
-from codex_rpc.tools.patch.writing import NotWritten, Written, write
+from codex_rpc.tools.patch.routes import Routes, opened_for_edits, outdated, unsaved_of
+from codex_rpc.tools.patch.writing import NotWritten, Written
 
 NOTHING_CHANGED = "Nothing was changed."
 LOOK_AGAIN = "Look at it again before the next patch."
@@ -171,13 +172,9 @@ class PatchTool:
         outcome = _failed(call_id, f"{INTERRUPTED}\n")
         try:
             await anyio.lowlevel.checkpoint_if_cancelled()
-            if agreed.routes.changes:
-                async with patience(self._grace_s) as patient:
-                    with anyio.CancelScope(shield=True):
-                        outcome = await self._write(agreed, prepare, call_id, host, patient)
-            else:
+            async with patience(self._grace_s) as patient:
                 with anyio.CancelScope(shield=True):
-                    outcome = await self._write(agreed, prepare, call_id, host)
+                    outcome = await self._write(agreed, prepare, call_id, host, patient)
             if _has_succeeded(outcome):
                 await self._show(agreed.plan)
             await anyio.lowlevel.checkpoint_if_cancelled()
@@ -200,18 +197,31 @@ class PatchTool:
                 # There is nothing that a user could decide about.
                 await host.announce(PatchApplyBegin(call_id, True, worked.plan.changes))
                 return _undeletable(call_id, worked.plan)
-            still = agreed and self._questions.still(
-                agreed, worked, host.context, is_announced=False
-            )
+            still = None
+            if agreed is not None:
+                still = await self._still(agreed, worked, host.context, is_announced=False)
             answer = still or await self._questions.ask(worked, call_id, host)
             if isinstance(answer, ToolOutcome):
                 return answer
             agreed = evolve(answer, again=again)
-            changed = outdated(agreed.plan, self._workspace)
+            changed = await self._outdated(agreed.plan)
             if changed is None:
                 return agreed
             problem = f"error: {changed.shown} was changed in the editor. {LOOK_AGAIN}"
         raise ToolError(problem)
+
+    async def _still(
+        self, agreed: Agreed, worked: Worked, context: TurnContext, *, is_announced: bool
+    ) -> Agreed | None:
+        still = partial(self._questions.still, is_announced=is_announced)
+        return await anyio.to_thread.run_sync(still, agreed, worked, context)
+
+    async def _outdated(self, plan: Plan) -> FileEdit | None:
+        """An edit for a text that is not what the editor has; where that takes no edits, that it
+        has not saved."""
+        if self._workspace.can_edit or not self._workspace.has_documents:
+            return outdated(plan.edits, self._workspace)
+        return await anyio.to_thread.run_sync(unsaved_of, plan.edits, self._workspace)
 
     async def diff_again(self, host: ToolHost) -> TurnDiff | None:
         """The turn's diff, if something else has changed since what its patches touched."""
@@ -248,15 +258,11 @@ class PatchTool:
         prepare: Prepare,
         call_id: CallId,
         host: ToolHost,
-        patient: Patience | None = None,
+        patient: Patience,
     ) -> ToolOutcome:
-        """Apply it; to be shielded. `patient` is needed where the editor has a part in it."""
+        """Apply it; to be shielded."""
         started = anyio.current_time()
-        result: Written | NotWritten
-        if patient is None:
-            result = await anyio.to_thread.run_sync(write, agreed.routes.disk)
-        else:
-            agreed, result = await self._apply(agreed, prepare, host, patient)
+        agreed, result = await self._apply(agreed, prepare, host, patient)
         plan = agreed.plan
         if isinstance(result, Written):
             stdout = f"Success. Updated the following files:\n{plan.summary}"
@@ -293,9 +299,9 @@ class PatchTool:
         if isinstance(result, Outdated) and not agreed.again:
             try:
                 worked = await anyio.to_thread.run_sync(prepare)
-                again = self._questions.still(agreed, worked, host.context, is_announced=True)
             except ToolError as exc:
                 return agreed, NotWritten(f"{exc.message}\n{LOOK_AGAIN}")
+            again = await self._still(agreed, worked, host.context, is_announced=True)
             if again is not None:
                 agreed = again
                 result = await apply(agreed.routes, self._workspace, patient, label=label)

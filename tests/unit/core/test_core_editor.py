@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from attrs import evolve
 from support.driving import as_text, messages, next_of, says, until_closing
 from support.fakes import World, call, calling, saying
 
@@ -12,14 +14,20 @@ from codex_rpc.core.manager import SessionManager
 from codex_rpc.core.session import Session
 from codex_rpc.protocol import events as ev
 from codex_rpc.protocol import ops
-from codex_rpc.protocol.errors import InvalidState
+from codex_rpc.protocol.converter import structure
+from codex_rpc.protocol.errors import InvalidParams, InvalidState
 from codex_rpc.protocol.items import Item
 from codex_rpc.protocol.params import ConfigureParams
 from codex_rpc.protocol.tools import Review, ToolHost, ToolOutcome
 from codex_rpc.protocol.workspace import NoEditor
 
 REQUEST = ev.ApplyPatchApprovalRequest(
-    "c1", {}, files={"/a.py": ev.ProposedFile("old\n", "new\n", 3)}
+    "c1",
+    {
+        "/a.py": ev.FileChange(update=ev.UpdateFile("@@ -1 +1 @@\n-old\n+new\n", None)),
+        "/b.py": "delete",
+    },
+    files={"/a.py": ev.ProposedFile("old\n", "new\n", 3)},
 )
 
 
@@ -61,6 +69,18 @@ async def test_the_model_is_given_the_text_that_the_user_points_at(
     assert user_message.items[1] == given
 
 
+@pytest.mark.parametrize("place", ["start.line", "end.character"])
+def test_a_place_before_the_first_one_makes_no_sense(place: str) -> None:
+    range_: dict[str, Any] = {
+        end: {"line": 1, "character": 1} | {p.split(".")[1]: -1 for p in [place] if end in p}
+        for end in ("start", "end")
+    }
+    item = {"type": "mention", "path": "a.py", "range": range_}
+    with pytest.raises(InvalidParams) as raised:
+        structure({"type": "user_input", "items": [item]}, ops.Op)
+    assert raised.value.path == f"items[0].range.{place}"
+
+
 async def test_the_answer_to_a_reviewed_patch_reaches_the_tool_whole(
     world: World, session: Session
 ) -> None:
@@ -79,16 +99,108 @@ async def test_the_answer_to_a_reviewed_patch_reaches_the_tool_whole(
     with pytest.raises(InvalidState):
         await session.submit(ops.ExecApproval("c1", "approved"))
     await session.submit(
-        ops.PatchApproval("c1", "approved", edited={"/a.py": "mine\n"}, hunks={"/b.py": [0, 2]})
+        ops.PatchApproval("c1", "approved", edited={"/a.py": "mine\n"}, hunks={"/b.py": [0, 0]})
     )
     second = await next_of(session, ev.ApplyPatchApprovalRequest)
     assert second.call_id == "c1#2"
     await session.submit(ops.PatchApproval("c1#2", "denied"))
     await until_closing(session)
     assert answers == [
-        Review("approved", {"/a.py": "mine\n"}, {"/b.py": [0, 2]}),
+        Review("approved", {"/a.py": "mine\n"}, {"/b.py": [0, 0]}),
         Review("denied"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "path"),
+    [
+        ({"edited": {"/a.PY": ""}}, "op.edited"),
+        ({"hunks": {"a.py": [0]}}, "op.hunks"),
+        ({"hunks": {"/a.py": [0, 2]}}, "op.hunks"),
+        ({"hunks": {"/a.py": [-1]}}, "op.hunks"),
+        ({"hunks": {"/new": [1]}}, "op.hunks"),
+        # It is shown as changes only.
+        ({"edited": {"/new": ""}}, "op.edited"),
+    ],
+)
+async def test_an_answer_that_does_not_fit_the_question_is_refused_and_the_question_stays(
+    world: World, session: Session, answer: dict[str, Any], path: str
+) -> None:
+    decisions: list[str] = []
+
+    async def review(item: Item, host: ToolHost) -> ToolOutcome:
+        decisions.append((await host.review(request)).decision)
+        return ToolOutcome("done")
+
+    diff = "@@ -1 +1 @@\n-a\n+b\n@@ -9 +9 @@\n-@@ x\n+@@ y\n"
+    changes: ev.Changes = {
+        "/a.py": ev.FileChange(update=ev.UpdateFile(diff, None)),
+        "/new": ev.FileChange(add=ev.AddFile("@@ z\n@@ z\n")),
+    }
+    request = evolve(REQUEST, changes=changes)
+    world.tools.handler = review
+    world.model.responses = [calling(call("c1")), saying("ok")]
+    await session.submit(says("go"))
+    await next_of(session, ev.ApplyPatchApprovalRequest)
+    with pytest.raises(InvalidParams) as raised:
+        await session.submit(ops.PatchApproval("c1", "approved", **answer))
+    assert raised.value.path == path
+    await session.submit(
+        ops.PatchApproval("c1", "approved", {"/a.py": ""}, {"/a.py": [1, 0, 1], "/new": [0]})
+    )
+    await until_closing(session)
+    assert decisions == ["approved"]
+
+
+async def test_who_was_shown_no_texts_cannot_edit_them_but_say_no(
+    world: World, session: Session
+) -> None:
+    async def review(item: Item, host: ToolHost) -> ToolOutcome:
+        return ToolOutcome(await host.ask(evolve(REQUEST, files=None)))
+
+    world.tools.handler = review
+    world.model.responses = [calling(call("c1")), saying("ok")]
+    await session.submit(says("go"))
+    await next_of(session, ev.ApplyPatchApprovalRequest)
+    with pytest.raises(InvalidParams):
+        await session.submit(ops.PatchApproval("c1", "approved", edited={"/a.py": ""}))
+    await session.submit(ops.PatchApproval("c1", "denied", edited={"/a.py": ""}))
+    seen = await until_closing(session)
+    assert messages(seen, ev.TaskComplete)
+
+
+async def test_a_secret_in_what_the_user_points_at_is_masked(
+    world: World, manager: SessionManager
+) -> None:
+    world.config = evolve(world.config, secrets=("hush-hush",))
+    opened = (await manager.configure(ConfigureParams(cwd="/"))).session
+    world.tools.texts = {"/.env": "KEY=hush-hush\n"}
+    selected = ops.SelectionInput("a", lines(0, 0, 9), "hush-hush")
+    await opened.submit(ops.UserInput([ops.MentionInput(".env"), selected]))
+    seen = await until_closing(opened)
+    told = "".join(as_text(item) for item in world.model.sent())
+    assert "KEY=[redacted]" in told
+    assert "hush-hush" not in told
+    (message,) = messages(seen, ev.UserMessage)
+    assert "hush-hush" not in repr(message)
+
+
+async def test_a_secret_in_what_the_user_made_of_a_patch_is_masked(
+    world: World, manager: SessionManager
+) -> None:
+    async def apply(item: Item, host: ToolHost) -> ToolOutcome:
+        said = "the user changed what you proposed.\n+KEY=hush-hush\n"
+        return ToolOutcome(said, (ev.PatchApplyEnd("c1", said, "", success=True),))
+
+    world.config = evolve(world.config, secrets=("hush-hush",))
+    session = (await manager.configure(ConfigureParams(cwd="/"))).session
+    world.tools.handler = apply
+    world.model.responses = [calling(call("c1")), saying("ok")]
+    await session.submit(says("go"))
+    seen = await until_closing(session)
+    (end,) = messages(seen, ev.PatchApplyEnd)
+    assert end.stdout.endswith("+KEY=[redacted]\n")
+    assert "hush-hush" not in repr(world.model.sent())
 
 
 async def test_sessions_are_given_the_editor_of_their_client(

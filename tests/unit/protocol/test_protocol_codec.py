@@ -62,6 +62,8 @@ def instances(hint: Any) -> st.SearchStrategy[Any]:
         return modes | full
     if hint is ops.UserInput:
         return st.lists(instances(ops.InputItem), min_size=1, max_size=3).map(ops.UserInput)
+    if hint is ops.Position:
+        return st.builds(ops.Position, st.integers(0, 2**53), st.integers(0, 2**53))
     if hint is FileChange:
         hints = typing.get_type_hints(FileChange)
         add, update = (get_args(hints[name])[0] for name in ("add", "update"))

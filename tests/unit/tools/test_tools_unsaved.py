@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,21 @@ import anyio
 import pytest
 from anyio import fail_after
 from support.editor import FakeEditor
-from tools_support import Host, context, function_call, shell, shell_tool, told, toolbox
+from tools_support import (
+    Host,
+    StageSandbox,
+    context,
+    function_call,
+    shell,
+    shell_tool,
+    told,
+    toolbox,
+)
 
 from codex_rpc.protocol.events import EventMsg, ExecApprovalRequest, ExecCommandBegin
 from codex_rpc.protocol.policy import SandboxPolicy
 from codex_rpc.protocol.tools import ToolOutcome, TurnContext
+from codex_rpc.tools.unsaved import UnsavedFiles
 
 CAT = shell(["cat", "a.txt"])
 
@@ -153,6 +164,87 @@ async def test_the_note_is_there_after_a_second_run_without_the_sandbox_too(
     with fail_after(10):
         outcome = await tool.call_function(shell(["sh", "-c", script]), host)
     assert told(outcome)["output"] == "saved\n" + note("a.txt")
+
+
+async def test_a_command_is_planned_again_when_files_were_saved(
+    cwd: Path, editor: FakeEditor
+) -> None:
+    sandbox = StageSandbox()
+    planned: list[int] = []
+
+    async def saving() -> None:
+        planned.append(sandbox.confined)
+
+    editor.before_save = saving
+    host = Host(context(cwd, approval="untrusted", mode="workspace-write"))
+    tool = shell_tool(cwd, sandbox, workspace=editor)
+    with fail_after(5):
+        await tool.call_function(shell(["sh", "-c", "echo x > y"]), host)
+    # What is saved may be a file that has to be hidden.
+    assert planned != []
+    assert sandbox.confined > planned[0]
+    # It is still what was asked about.
+    assert len(host.asked) == 1
+
+
+async def test_a_file_that_is_saved_for_the_command_is_hidden_from_it(
+    cwd: Path, editor: FakeEditor
+) -> None:
+    editor.open(cwd / "new.env", "KEY=hush\n")
+    box = toolbox(cwd, workspace=editor, deny_read=("**/*.env",), save_before_run="always")
+    if await box.sandbox_means(SandboxPolicy("workspace-write")) == "none":
+        pytest.skip("nothing on this machine confines commands")
+    host = Host(context(cwd, mode="workspace-write"))
+    with fail_after(10):
+        outcome = await box.call(shell(["cat", "new.env"]), host)
+    assert (cwd / "new.env").read_text() == "KEY=hush\n"
+    assert "hush" not in repr(outcome)
+    await box.aclose()
+
+
+async def test_what_an_editor_saves_only_in_part_is_named(cwd: Path, editor: FakeEditor) -> None:
+    editor.open(cwd / "b.txt", "typed\n")
+
+    class Half(FakeEditor):
+        async def save(self, paths: Sequence[Path], *, ask: bool) -> Sequence[Path]:
+            await super().save(paths[:1], ask=ask)
+            return list(paths)
+
+    half = Half(can_save=True, buffers=editor.buffers)
+    assert await run(cwd, half) == "typed\n" + note("b.txt")
+
+
+@pytest.mark.parametrize("setting", ["ask", "always"])
+async def test_an_editor_that_never_answers_is_waited_for_only_if_it_asks_its_user(
+    cwd: Path, editor: FakeEditor, setting: Any
+) -> None:
+    async def never() -> None:
+        waits.set()
+        await anyio.sleep_forever()
+
+    editor.before_save = never
+    files, waits, done = UnsavedFiles(editor, setting, save_s=0.0), anyio.Event(), False
+    with fail_after(5):
+        async with anyio.create_task_group() as tasks:
+
+            async def save() -> None:
+                nonlocal done
+                await files.save([cwd / "a.txt"])
+                done = True
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(save)
+            await waits.wait()
+            if setting == "ask":
+                await anyio.wait_all_tasks_blocked()
+                tasks.cancel_scope.cancel()
+    assert done == (setting == "always")
+
+
+async def test_nothing_is_looked_for_if_nothing_is_open(cwd: Path, editor: FakeEditor) -> None:
+    editor.buffers.clear()
+    assert await run(cwd, editor) == "saved\n"
+    assert editor.looks == 0
 
 
 async def test_a_patch_through_the_shell_saves_nothing(cwd: Path, editor: FakeEditor) -> None:

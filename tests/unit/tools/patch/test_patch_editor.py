@@ -479,6 +479,168 @@ async def test_what_cannot_be_taken_back_is_said(cwd: Path, editor: FakeEditor) 
     assert editor.buffers[a].text == "ONE\nmine\n"
 
 
+async def test_what_a_refused_edit_has_changed_all_the_same_is_said(
+    cwd: Path, editor: FakeEditor
+) -> None:
+    editor.resource_operations = ALL_OPERATIONS
+    a, b = cwd / "a.txt", cwd / "b.txt"
+    (cwd / "c.txt").write_text("see\n")
+    for name in ("a.txt", "b.txt", "c.txt"):
+        editor.open(cwd / name)
+
+    def do_half() -> None:
+        editor.type(a, "ONE\n")
+        # The user goes on with what the edit has made.
+        editor.type(b, "BEE\nmine\n")
+
+    editor.before_edit = once(do_half)
+    editor.refusals = ["it is read-only"]
+    before = tree(cwd)
+    outcome = await applied(
+        cwd,
+        editor,
+        *UPDATE_A,
+        *("*** Update File: b.txt", "@@", "-bee", "+BEE"),
+        *("*** Update File: c.txt", "@@", "-see", "+SEE"),
+        *ADD_NEW,
+    )
+    assert end_of(outcome).stderr == (
+        "The editor has not applied the patch: it is read-only\n"
+        "Not all of what was done before that could be taken back:\n"
+        f"- {a} keeps what the patch changed in the editor\n"
+        f"- {b} keeps what the patch changed in the editor\n"
+    )
+    assert tree(cwd) == before
+    assert "+ONE\n" in (diff_of(outcome) or "")
+
+
+async def test_a_move_that_a_refused_edit_has_made_is_taken_back(
+    cwd: Path, editor: FakeEditor
+) -> None:
+    editor.resource_operations, editor.can_save = ALL_OPERATIONS, True
+    a, c = cwd / "a.txt", cwd / "c.txt"
+    editor.open(a, "one\nnot saved\n")
+
+    def move() -> None:
+        a.rename(c)
+        editor.buffers[c] = editor.buffers.pop(a)
+        editor.type(c, "ONE\nnot saved\n")
+        (cwd / "new.txt").touch()
+
+    editor.before_edit = once(move)
+    editor.refusals = ["there is no room"]
+    outcome = await applied(
+        cwd,
+        editor,
+        *("*** Update File: a.txt", "*** Move to: c.txt", "@@", "-one", "+ONE"),
+        *ADD_NEW,
+    )
+    assert editor.texts() == {a: "one\nnot saved\n"}
+    assert (a.read_text(), c.exists()) == ("one\n", False)
+    # Somebody else may have made it.
+    assert f"- {cwd}/new.txt is there\n" in end_of(outcome).stderr
+
+
+async def test_unsaved_text_that_does_not_come_back_is_said(cwd: Path, editor: FakeEditor) -> None:
+    editor.resource_operations = ALL_OPERATIONS
+    a = cwd / "a.txt"
+    editor.open(a, "one\nnot saved\n")
+    editor.after_edit = once(lambda: (cwd / "b.txt").write_text("theirs\n"))
+    editor.refusals = [None, "no"]
+    outcome = await applied(
+        cwd, editor, "*** Delete File: a.txt", "*** Update File: b.txt", "@@", "-bee", "+BEE"
+    )
+    assert f"- {a} could not be brought back in the editor\n" in end_of(outcome).stderr
+    assert a.read_text() == "one\n"
+
+
+async def test_a_file_that_is_opened_while_the_begin_waits_is_changed_in_the_editor(
+    cwd: Path, editor: FakeEditor
+) -> None:
+    a = cwd / "a.txt"
+
+    async def announcing(msg: EventMsg) -> None:
+        if isinstance(msg, PatchApplyBegin):
+            editor.open(a, "one\n")
+
+    outcome = await applied(cwd, editor, *UPDATE_A, host=a_host(cwd, before_announcing=announcing))
+    assert end_of(outcome).success
+    assert (a.read_text(), editor.buffers[a].text) == ("one\n", "ONE\n")
+
+
+@pytest.mark.parametrize("typed", ["", "mine\n"])
+async def test_a_file_that_is_opened_while_the_editor_thinks_is_not_changed_behind_it(
+    cwd: Path, editor: FakeEditor, typed: str
+) -> None:
+    a, b = cwd / "a.txt", cwd / "b.txt"
+    editor.open(a)
+    editor.before_edit = once(lambda: editor.open(b, "bee\n" + typed))
+    outcome = await applied(cwd, editor, *UPDATE_A, "*** Update File: b.txt", "@@", "-bee", "+BEE")
+    assert end_of(outcome).success
+    assert editor.texts() == {a: "ONE\n", b: "BEE\n" + typed}
+    assert b.read_text() == "bee\n"
+
+
+async def test_the_same_lines_at_another_place_are_another_patch(
+    cwd: Path, editor: FakeEditor
+) -> None:
+    a = cwd / "a.txt"
+    text = "def f():\n    pass\n\ndef g():\n    pass\n"
+    editor.open(a, text)
+    now = "def f():\n    return\n\ndef g():\n    pass\n"
+    editor.before_edit = once(lambda: editor.type(a, now))
+    outcome = await applied(
+        cwd, editor, "*** Update File: a.txt", "@@", "-    pass", "+    return 1"
+    )
+    assert LOOK_AGAIN in end_of(outcome).stderr
+    assert editor.buffers[a].text == now
+
+
+@pytest.mark.parametrize("lines", [("*** Delete File: a.txt",), ("*** Add File: a.txt", "+whole")])
+async def test_what_is_typed_into_a_file_that_goes_is_not_lost_unasked(
+    cwd: Path, editor: FakeEditor, lines: tuple[str, ...]
+) -> None:
+    editor.resource_operations = ALL_OPERATIONS
+    a = cwd / "a.txt"
+    editor.open(a)
+    host = a_host(cwd, approval="untrusted")
+    host.before_answering = once(lambda: editor.type(a, "one\nprecious\n"))
+    outcome = await applied(cwd, editor, *lines, host=host)
+    assert len(host.asked) == 2
+    assert end_of(outcome).success
+
+    editor.open(a, "one\n")
+    a.write_text("one\n")
+    editor.before_edit = once(lambda: editor.type(a, "one\nprecious\n"))
+    outcome = await applied(cwd, editor, *lines)
+    assert LOOK_AGAIN in end_of(outcome).stderr
+    assert editor.buffers[a].text == "one\nprecious\n"
+
+
+async def test_an_editor_without_edits_is_looked_at_again_after_the_question(
+    cwd: Path, editor: FakeEditor
+) -> None:
+    editor.can_edit = False
+    a = cwd / "a.txt"
+    editor.open(a)
+    host = a_host(cwd, approval="untrusted")
+    host.before_answering = once(lambda: editor.type(a, "one\nmine\n"))
+    with pytest.raises(ToolError, match="changes in the editor that are not saved"):
+        await applied(cwd, editor, *UPDATE_A, host=host)
+    assert a.read_text() == "one\n"
+
+
+async def test_a_mark_at_the_beginning_goes_along_when_a_file_is_moved_on_disk(
+    cwd: Path, editor: FakeEditor
+) -> None:
+    a = cwd / "a.txt"
+    a.write_bytes(b"\xef\xbb\xbfone\n")
+    editor.open(a, "one\n")
+    outcome = await applied(cwd, editor, "*** Update File: a.txt", "*** Move to: c.txt")
+    assert end_of(outcome).success
+    assert (cwd / "c.txt").read_bytes() == b"\xef\xbb\xbfone\n"
+
+
 # Interruption
 
 

@@ -13,7 +13,7 @@ from patch_support import Host, a_host, a_tool, apply, diff_of, end_of, patch, t
 from support.editor import FakeEditor
 
 from codex_rpc.protocol.errors import ToolError
-from codex_rpc.protocol.events import BackgroundEvent, PatchApplyBegin, ProposedFile
+from codex_rpc.protocol.events import PatchApplyBegin, ProposedFile
 from codex_rpc.protocol.policy import ApprovalPolicy
 from codex_rpc.protocol.tools import Review, ToolOutcome
 from codex_rpc.tools.patch.diffs import count_hunks, unified_diff, with_hunks
@@ -263,17 +263,15 @@ async def test_a_hunk_that_does_not_exist_denies_it(
     assert tree(cwd) == before
 
 
-async def test_files_that_were_not_asked_about_are_left_alone(
-    cwd: Path, editor: FakeEditor
+@pytest.mark.parametrize("answer", [{"edited": {"a.txt": "x"}}, {"hunks": {"ten": []}}])
+async def test_an_answer_about_files_that_were_not_shown_denies_it(
+    cwd: Path, editor: FakeEditor, answer: dict[str, Any]
 ) -> None:
-    outcome, host = await reviewed(
-        cwd, editor, "*** Delete File: old", edited={"a.txt": "x"}, hunks={"ten": []}
-    )
-    assert told(outcome)["output"] == f"{SUCCESS}D old\n"
-    assert (cwd / "a.txt").read_text() == "a\n"
-    assert host.announced[0] == BackgroundEvent(
-        f"the answer names files that the patch does not show: {cwd}/a.txt, {cwd}/ten"
-    )
+    # What the user has meant to change cannot be told.
+    before = tree(cwd)
+    with pytest.raises(ToolError, match="names a file that was not shown: "):
+        await reviewed(cwd, editor, "*** Delete File: old", **answer)
+    assert tree(cwd) == before
 
 
 async def test_what_the_user_types_meanwhile_is_not_lost_to_what_they_edited(
@@ -315,6 +313,41 @@ async def test_an_answer_holds_for_the_same_patch_of_a_newer_text(
     assert editor.buffers[ten].text == TEN.replace("4", "four").replace("9", "nine")
 
 
+async def test_a_choice_of_hunks_that_are_not_there_any_more_is_asked_about_again(
+    cwd: Path, editor: FakeEditor
+) -> None:
+    ten = cwd / "ten"
+    editor.open(ten)
+    host = a_host(cwd, approval="on-request")
+    host.answers = [Review("approved", hunks={str(ten): [1]}), Review("approved")]
+    typed = iter(["0\n9\n"])
+
+    async def type_once() -> None:
+        for text in typed:
+            editor.type(ten, text)
+
+    host.before_answering = type_once
+    outcome, _ = await reviewed(cwd, editor, *TWO_HUNKS, host=host)
+    assert end_of(outcome).success
+    assert len(host.reviewed) == 2
+    assert editor.buffers[ten].text == "zero\nnine\n"
+
+
+async def test_line_ends_are_the_user_s_own(cwd: Path, editor: FakeEditor) -> None:
+    (cwd / "dos").write_bytes(b"one\r\ntwo\r\n")
+    outcome, host = await reviewed(
+        cwd,
+        editor,
+        *("*** Update File: dos", "@@", "-one", "+ONE"),
+        edited={"dos": "ONE\r\ntwo\nthree"},
+    )
+    assert host.reviewed[0].files == {
+        str(cwd / "dos"): ProposedFile("one\r\ntwo\r\n", "ONE\r\ntwo\r\n")
+    }
+    assert (cwd / "dos").read_bytes() == b"ONE\r\ntwo\nthree"
+    assert end_of(outcome).success
+
+
 async def test_what_is_too_much_to_show_is_only_announced(cwd: Path, editor: FakeEditor) -> None:
     (cwd / "large").write_text("x" * (MAX_SHOWN_BYTES + 1))
     _, host = await reviewed(cwd, editor, "*** Delete File: large", "*** Delete File: old")
@@ -325,7 +358,7 @@ async def test_what_is_too_much_to_show_is_only_announced(cwd: Path, editor: Fak
 
 async def test_what_the_model_is_told_is_bounded(cwd: Path, editor: FakeEditor) -> None:
     outcome, _ = await reviewed(
-        cwd, editor, "*** Delete File: old", edited={"old": "mine\n" * 10_000}
+        cwd, editor, "*** Delete File: old", edited={"old": "mine\n" * 20_000}
     )
     output = told(outcome)["output"]
     assert MAX_TOLD_BYTES < len(output) < MAX_TOLD_BYTES + 500
