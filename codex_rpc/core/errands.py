@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import anyio
 
-from codex_rpc.core.inbox import CloseRequest, Mailbox, RenameRequest, Submission
+from codex_rpc.core.inbox import Mailbox, RenameRequest, Submission, Wish
 from codex_rpc.core.ports import MessageHistory
 from codex_rpc.core.surroundings import Surroundings
 from codex_rpc.protocol.errors import RolloutWriteFailed
@@ -18,7 +18,7 @@ from codex_rpc.protocol.events import (
     GetHistoryEntryResponse,
     McpListToolsResponse,
 )
-from codex_rpc.protocol.ops import AddToHistory, GetHistoryEntryRequest, ListMcpTools, Op
+from codex_rpc.protocol.ops import AddToHistory, GetHistoryEntryRequest, ListMcpTools
 from codex_rpc.protocol.records import TitleRecord
 
 
@@ -80,7 +80,7 @@ class Errands:
         if answer is not None:
             await self._env.announce(submission.id, answer)
 
-    async def _do(self, op: Op | CloseRequest | RenameRequest) -> EventMsg | None:
+    async def _do(self, op: Wish) -> EventMsg | None:
         match op:
             case AddToHistory():
                 text = self._env.redactor.text(op.text)

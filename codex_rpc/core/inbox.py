@@ -52,11 +52,22 @@ class RenameRequest:
 
 
 @frozen
+class InterruptRequest:
+    """The end of one turn, asked for by whoever shows it; it may have ended by then."""
+
+    turn_id: SubmissionId
+
+
+Wish = Op | CloseRequest | RenameRequest | InterruptRequest
+"""What a session can be asked for, by clients and from inside of the process."""
+
+
+@frozen
 class Submission:
     """One operation and the name it goes by."""
 
     id: SubmissionId
-    op: Op | CloseRequest | RenameRequest
+    op: Wish
 
 
 class Gate:

@@ -18,7 +18,14 @@ from attrs import define, evolve, field
 from codex_rpc.config.settings import Config
 from codex_rpc.core.errands import Errands
 from codex_rpc.core.events import EventQueue
-from codex_rpc.core.inbox import CloseRequest, Lane, Mailbox, RenameRequest, Submission
+from codex_rpc.core.inbox import (
+    CloseRequest,
+    InterruptRequest,
+    Lane,
+    Mailbox,
+    RenameRequest,
+    Submission,
+)
 from codex_rpc.core.prompts import base_instructions
 from codex_rpc.core.reconfiguration import existing_directory, merged, overridden, reconfigured
 from codex_rpc.core.recorder import STORAGE_FAILED_CODE
@@ -183,6 +190,10 @@ class Session:
         if request.failure is not None:
             raise request.failure
 
+    def interrupt(self, turn_id: SubmissionId) -> None:
+        """Stop that turn, and no other one: if it has ended, nothing happens. Never waits."""
+        self._arrivals.put(Submission(SESSION_SUBMISSION, InterruptRequest(turn_id)))
+
     async def rename(self, title: str) -> None:
         """Give the session another title.
 
@@ -246,8 +257,11 @@ class Session:
             elif not isinstance(submission.op, RenameRequest):
                 self._take(submission, submission.op)
 
-    def _take(self, submission: Submission, op: Op) -> None:
+    def _take(self, submission: Submission, op: Op | InterruptRequest) -> None:
         match op:
+            case InterruptRequest(turn_id):
+                if self._turn is not None and self._turn.id == turn_id:
+                    self._turn.stop("interrupted")
             case Interrupt():
                 if self._turn is not None:
                     self._turn.stop("interrupted")

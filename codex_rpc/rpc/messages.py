@@ -7,6 +7,7 @@ gets which code. Knows no method: `params` is passed on as it came.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import orjson
@@ -15,6 +16,8 @@ from codex_rpc.protocol.frozen import frozen
 from codex_rpc.rpc.framing import INVALID_REQUEST, PARSE_ERROR, Frame
 
 RequestId = int | str
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 @frozen
@@ -64,7 +67,7 @@ def parse(payload: Frame) -> Message:
     the answer gets it.
     """
     try:
-        value = orjson.loads(payload)
+        value = _loaded(payload)
     except orjson.JSONDecodeError as exc:
         return Fault(None, PARSE_ERROR, f"not JSON: {exc}")
     if isinstance(value, list):
@@ -74,6 +77,28 @@ def parse(payload: Frame) -> Message:
     if "method" not in value and ("result" in value or "error" in value):
         return Response(value.get("id"), value.get("result"), value.get("error"))
     return _parse_call(value, payload)
+
+
+def _loaded(payload: Frame) -> Any:
+    """The value; half a surrogate pair, which texts in editors may hold, becomes U+FFFD.
+
+    That is as long, in each of LSP's encodings, so that positions mean what the peer means.
+
+    Raises:
+        JSONDecodeError: it is not JSON.
+    """
+    try:
+        return orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        if not _SURROGATE.search(payload):
+            raise
+        try:
+            text = json.dumps(json.loads(payload), ensure_ascii=False)
+        except (ValueError, RecursionError):
+            text = ""
+        if not text:
+            raise
+        return orjson.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
 
 def _parse_call(value: dict[str, Any], payload: Frame) -> Request | Notification | Fault:

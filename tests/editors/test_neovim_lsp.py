@@ -134,7 +134,9 @@ async def test_a_patch_of_buffers_and_files_changes_each_where_it_is(desk: Desk)
     assert desk.text("new.txt") == "new\n"
 
 
-@pytest.mark.parametrize("case", ["typing_elsewhere", "typing_under_the_edit"])
+@pytest.mark.parametrize(
+    "case", ["typing_elsewhere", "typing_under_the_edit", "typing_under_the_first_edit"]
+)
 async def test_what_the_user_types_meanwhile_and_the_patch_are_both_kept(
     desk: Desk, case: str
 ) -> None:

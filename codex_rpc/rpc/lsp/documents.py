@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 _BOM = "\ufeff"
 
+MAX_TRACED_CHARS = 20_000_000
+"""How much text one message may come to with each of its changes, for each to be told of."""
+
 
 class Document(TextDocument):
     """One open document. Its lines end where LSP says, which pygls' do not."""
@@ -42,23 +45,50 @@ class Document(TextDocument):
         """None: it is no file, or none of this machine."""
         self.touched = False
         """Whether it was changed since it was opened or saved."""
+        self.is_known = True
+        """Whether the text is what the editor has: false after a change that made no sense."""
         self._encoding: PositionEncoding = encoding
         self._lock = Lock()
         """Around a change as a whole: who reads meanwhile sees all of it or nothing."""
         self._lines = split_lines(item.text)
         self._text: str | None = item.text
         self._real_name: str | None = None
+        self._traces: list[list[str]] = []
+
+    @contextmanager
+    def traced(self) -> Iterator[list[str]]:
+        """The texts that it gets inside of the block, in order, for the caller to take out. Of a
+        message with very much text, only the last."""
+        trace: list[str] = []
+        self._traces.append(trace)
+        try:
+            yield trace
+        finally:
+            self._traces = [one for one in self._traces if one is not trace]
 
     def change(self, changes: Sequence[types.TextDocumentContentChangeEvent], version: int) -> bool:
         """Apply `changes`, one after the other; whether all were inside of the text."""
         with self._lock:
             inside = True
+            is_traced = bool(self._traces) and self._traceable(len(changes))
             for change in changes:
                 inside = self._apply(change) and inside
+                if is_traced:
+                    self._trace()
+            if self._traces and not is_traced:
+                self._trace()
             self._text = None
             self.version = version
             self.touched = True
         return inside
+
+    def _traceable(self, changes: int) -> bool:
+        return changes * sum(map(len, self._lines)) <= MAX_TRACED_CHARS
+
+    def _trace(self) -> None:
+        text = "".join(self._lines)
+        for trace in self._traces:
+            trace.append(text)
 
     def apply_change(self, change: types.TextDocumentContentChangeEvent) -> None:
         """One change, with the version as it is."""
@@ -67,8 +97,11 @@ class Document(TextDocument):
     def _apply(self, change: types.TextDocumentContentChangeEvent) -> bool:
         if not isinstance(change, types.TextDocumentContentChangePartial):
             self._lines = split_lines(change.text)
+            self.is_known = True
             return True
         start, end = change.range.start, change.range.end
+        if start.line > len(self._lines):
+            self.is_known = False
         return replaced(
             self._lines,
             (start.line, start.character),
@@ -136,10 +169,11 @@ class Document(TextDocument):
 
 def alike(text: str, other: str) -> bool:
     """Whether two texts are the same but for line ends, as editors keep them."""
-    return text is other or _plain(text) == _plain(other)
+    return text is other or plain(text) == plain(other)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """A text without what editors do in their own way: line ends, and whether the last has one."""
     return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")
 
 
@@ -200,6 +234,13 @@ class Documents(Workspace):
         if not document.change(params.content_changes, version):
             logger.warning("a document was changed outside of its text, in version %s", version)
         self._tell()
+
+    def change_missed(self, uri: str) -> None:
+        """A document has changed in a way that is not known."""
+        document = self.get(uri)
+        if document is not None:
+            document.is_known = False
+            document.touched = True
 
     def saved(self, uri: str) -> None:
         """The editor has written the document's file."""
@@ -263,11 +304,5 @@ class Documents(Workspace):
 
 
 def _key(uri: str) -> str:
-    return unquote(uri)
-
-
-def root_of(params: types.InitializeParams) -> str | None:
-    """The URI of the folder that an editor without workspace folders has opened."""
-    if params.root_uri is not None or params.root_path is None:
-        return params.root_uri
-    return Path(params.root_path).as_uri() if Path(params.root_path).is_absolute() else None
+    # As in `path_of`: else all names that are not UTF-8 would be one.
+    return unquote(uri, errors="surrogateescape")

@@ -1,22 +1,22 @@
 """Changes of documents, made by the editor: one `workspace/applyEdit` for all of them.
 
-Owns what is sent, and finding out what the editor has really done: some say that they have
-applied an edit which they have left out because its version was old, and some tell of the new
-text only a while after their answer.
+Owns what is sent, how long to wait for what comes of it, and taking back what has come of an edit
+that failed. What has come of it is the business of `goals.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 
 import anyio
-from attrs import define, field
 from lsprotocol import types
 
 from codex_rpc.protocol.workspace import DocumentChange, EditResult, ResourceOperation
-from codex_rpc.rpc.lsp.documents import Document, Documents, alike
-from codex_rpc.rpc.lsp.edits import TextEdit, changed_lines, text_edits
+from codex_rpc.rpc.lsp.documents import Documents
+from codex_rpc.rpc.lsp.edits import TextEdit, text_edits
 from codex_rpc.rpc.lsp.engine import Engine
+from codex_rpc.rpc.lsp.goals import Goal, Verdict
 from codex_rpc.rpc.lsp.uris import uri_of
 from codex_rpc.rpc.outgoing import PeerRefused
 from codex_rpc.rpc.stdio import PeerGone
@@ -27,50 +27,13 @@ SETTLE_S = 2.0
 HOPE_S = 0.5
 """The same for what it need not tell: that it has opened a new file, or closed one."""
 
+MAX_ATTEMPTS = 3
+"""How often an edit is taken back while the user types."""
+
+MAX_REASON = 300
+"""How many characters of what the editor says the model is told."""
+
 _Operation = types.TextDocumentEdit | types.CreateFile | types.RenameFile | types.DeleteFile
-
-
-@define(eq=False)
-class _Goal:
-    """What is to become of one document."""
-
-    uri: str
-    version: int | None
-    """The document's as it is; None: it is to be opened."""
-    before: str = field(repr=False)
-    after: str | None = field(repr=False)
-    """None: it is to be closed."""
-    reached: bool = False
-    """It was, at least for a moment; who types does not wait for us."""
-
-    @property
-    def is_certain(self) -> bool:
-        """Whether every editor tells when it is done."""
-        return self.version is not None and self.after is not None
-
-    def look(self, document: Document | None, *, closely: bool) -> None:
-        """Take notice of a change; `closely`: also of one that holds more than the edit."""
-        if self.reached:
-            return
-        if document is None or self.after is None:
-            self.reached = document is None and self.after is None
-        elif document.version != self.version:
-            self.reached = alike(document.source, self.after)
-            if closely and self.is_certain and not self.reached:
-                self.reached = self.was_done(document)
-
-    def was_done(self, document: Document | None) -> bool:
-        """Whether the edit is in the document, which may never have been exactly that: the
-        user types, and some editors put several changes into one message."""
-        if self.reached or not self.is_certain:
-            # What need not be told is believed, unless what is told is something else.
-            return self.reached or document is None or self.after is None or self._is_in(document)
-        return document is not None and document.version != self.version and self._is_in(document)
-
-    def _is_in(self, document: Document) -> bool:
-        assert self.after is not None
-        now = document.source
-        return changed_lines(self.after, now) < changed_lines(self.before, now)
 
 
 async def edit(engine: Engine, changes: Sequence[DocumentChange], label: str) -> EditResult:
@@ -79,41 +42,55 @@ async def edit(engine: Engine, changes: Sequence[DocumentChange], label: str) ->
     for change in changes:
         if _is_stale(documents, change):
             return EditResult("changed", f"{change.path.name} has changed in the editor")
+        document = documents.find(change.path)
+        if document is not None and not document.is_known:
+            reason = f"what {change.path.name} holds in the editor is not known any more"
+            return EditResult("refused", f"{reason}; the user has to close it and open it again")
     missing = _kinds(changes) - engine.client.resource_operations
     if missing:
         return EditResult("refused", f"the editor cannot {' or '.join(sorted(missing))} files")
-    operations = _operations(documents, changes)
+    operations = _operations(engine, changes)
     if not operations:
         return EditResult("applied")
     goals = _goals(documents, changes)
     refusal = None
     for step, aims in _steps(engine, operations, goals):
-        refusal = await _make(engine, step, aims, label)
-        if refusal or not all(goal.was_done(documents.get(goal.uri)) for goal in aims):
+        if any(goal.is_outdated(documents.get(goal.uri)) for goal in aims):
+            # Changed while the editor was busy with another one.
             break
-    done = [goal for goal in goals if goal.was_done(documents.get(goal.uri))]
-    if refusal is None and done == goals:
+        refusal = await _make(engine, step, aims, label)
+        if refusal or any(_verdict(engine, goal) != "done" for goal in aims):
+            break
+    verdicts = [(goal, _verdict(engine, goal)) for goal in goals]
+    if refusal is None and all(verdict == "done" for _, verdict in verdicts):
         return EditResult("applied")
-    done = [goal for goal in done if goal.is_certain]
-    ours = {goal.uri for goal in done}
+    ours = [g for g, verdict in verdicts if g.is_certain and verdict in ("done", "astray")]
+    done = {goal.uri for goal in ours if goal.reached}
     moved = [
         change.path.name
         for change in changes
-        if _uri(documents, change) not in ours and _is_stale(documents, change)
+        if _uri(documents, change) not in done and _is_stale(documents, change)
     ]
-    kept = await _take_back(engine, done, label)
+    kept = [goal.name for goal, verdict in verdicts if verdict == "unclear"]
+    kept += [goal.name for goal in ours if not await _taken_back(engine, goal, label)]
     reason = refusal or "the editor has not made the changes"
     if kept:
         reason += f"; what it has changed is still there in {', '.join(kept)}"
+        if moved:
+            reason += ", perhaps in other lines than those it was meant for"
         return EditResult("refused", reason)
     if moved:
         return EditResult("changed", f"{', '.join(moved)} changed in the editor meanwhile")
     return EditResult("refused", reason)
 
 
+def _verdict(engine: Engine, goal: Goal) -> Verdict:
+    return goal.verdict(engine.documents.get(goal.uri))
+
+
 def _steps(
-    engine: Engine, operations: Sequence[_Operation], goals: Sequence[_Goal]
-) -> Iterator[tuple[Sequence[_Operation], Sequence[_Goal]]]:
+    engine: Engine, operations: Sequence[_Operation], goals: Sequence[Goal]
+) -> Iterator[tuple[Sequence[_Operation], Sequence[Goal]]]:
     """The edits that are sent one after the other, each with what it is to bring about.
 
     One for everything, where the editor takes back what it has done of an edit that fails. Others
@@ -136,23 +113,23 @@ def _steps(
 
 
 async def _make(
-    engine: Engine, operations: Sequence[_Operation], goals: Sequence[_Goal], label: str
+    engine: Engine, operations: Sequence[_Operation], goals: Sequence[Goal], label: str
 ) -> str | None:
     """Send an edit and wait until it has settled; why it was not made, if it was not."""
     certain, all_ = anyio.Event(), anyio.Event()
-    answered = False
+    with ExitStack() as stack:
+        follow = [_following(engine.documents, goal, stack) for goal in goals]
 
-    def look() -> None:
-        for goal in goals:
-            goal.look(engine.documents.get(goal.uri), closely=answered)
-        if all(goal.reached for goal in goals if goal.is_certain):
-            certain.set()
-        if all(goal.reached for goal in goals):
-            all_.set()
+        def look() -> None:
+            for one in follow:
+                one()
+            if all(goal.settled for goal in goals if goal.is_certain):
+                certain.set()
+            if all(goal.settled for goal in goals):
+                all_.set()
 
-    with engine.documents.watched(look):
+        stack.enter_context(engine.documents.watched(look))
         refusal = await _send(engine, operations, label)
-        answered = True
         look()
         if refusal is None:
             with anyio.move_on_after(SETTLE_S):
@@ -166,6 +143,26 @@ async def _make(
     return refusal
 
 
+def _following(documents: Documents, goal: Goal, stack: ExitStack) -> Callable[[], None]:
+    """What has `goal` take notice of what its document has become since the last time."""
+    begun = documents.get(goal.uri)
+    trace: list[str] = stack.enter_context(begun.traced()) if begun is not None else []
+
+    def follow() -> None:
+        document = documents.get(goal.uri)
+        if goal.is_certain and document is begun:
+            for text in trace:
+                goal.take(text)
+        elif goal.is_certain and document is not None:
+            # It was closed and opened anew.
+            goal.take(document.source)
+        else:
+            goal.presence(document)
+        trace.clear()
+
+    return follow
+
+
 async def _send(engine: Engine, operations: Sequence[_Operation], label: str) -> str | None:
     """Why the editor has not applied an edit; None: it says that it has."""
     params = types.ApplyWorkspaceEditParams(
@@ -174,34 +171,39 @@ async def _send(engine: Engine, operations: Sequence[_Operation], label: str) ->
     try:
         result = await engine.server.workspace_apply_edit_async(params)
     except PeerRefused as exc:
-        return exc.message or "the editor answered with an error"
+        return _short(exc.message) or "the editor answered with an error"
     except PeerGone:
         return "the editor is gone"
     if result.applied:
         return None
-    return result.failure_reason or "the editor has not applied it and does not say why"
+    reason = _short(result.failure_reason or "")
+    return reason or "the editor has not applied it and does not say why"
 
 
-async def _take_back(engine: Engine, goals: Sequence[_Goal], label: str) -> list[str]:
-    """Undo what was done of an edit that failed; the names of the documents where it stays."""
-    operations: list[_Operation] = []
-    backwards: list[_Goal] = []
-    kept = []
-    for goal in goals:
+def _short(reason: str) -> str:
+    line = " ".join(reason[: 2 * MAX_REASON].split())
+    return line if len(line) <= MAX_REASON else f"{line[: MAX_REASON - 1]}…"
+
+
+async def _taken_back(engine: Engine, goal: Goal, label: str) -> bool:
+    """Undo what was done to one document, but for what the user has typed since."""
+    for _ in range(MAX_ATTEMPTS):
         document = engine.documents.get(goal.uri)
-        assert goal.after is not None
-        if document is None or not alike(document.source, goal.after):
-            kept.append(goal.uri.rpartition("/")[2])
-            continue
+        if document is None:
+            return False
         now, version = document.state()
-        edits = text_edits(now, goal.before, engine.documents.encoding)
-        operations.append(_text_operation(document.uri, version, edits))
-        backwards.append(_Goal(goal.uri, version, now, goal.before))
-    if operations:
-        refusal = await _make(engine, operations, backwards, f"Take back: {label}")
-        if refusal is not None:
-            kept += [goal.uri.rpartition("/")[2] for goal in backwards]
-    return kept
+        wanted = goal.without(now)
+        if wanted is None or wanted == now:
+            return wanted == now
+        encoding = engine.documents.encoding
+        edits = text_edits(now, wanted, encoding)
+        back = Goal(goal.uri, version, now, wanted, encoding)
+        operation = _text_operation(engine, document.uri, version, edits)
+        await _make(engine, [operation], [back], f"Take back: {label}")
+        verdict = _verdict(engine, back)
+        if verdict != "not done" or not back.is_outdated(engine.documents.get(goal.uri)):
+            return verdict == "done"
+    return False
 
 
 def _is_stale(documents: Documents, change: DocumentChange) -> bool:
@@ -225,8 +227,9 @@ def _kinds(changes: Sequence[DocumentChange]) -> set[ResourceOperation]:
     return kinds
 
 
-def _operations(documents: Documents, changes: Sequence[DocumentChange]) -> list[_Operation]:
+def _operations(engine: Engine, changes: Sequence[DocumentChange]) -> list[_Operation]:
     """What the editor is to do: texts first, since an old version is why most edits fail."""
+    documents = engine.documents
     texts: list[_Operation] = []
     deletions: list[_Operation] = []
     moves: list[_Operation] = []
@@ -246,7 +249,7 @@ def _operations(documents: Documents, changes: Sequence[DocumentChange]) -> list
             )
         into = creations if change.before is None and change.version is None else texts
         if edits:
-            into.append(_text_operation(uri, change.version, edits))
+            into.append(_text_operation(engine, uri, change.version, edits))
         if change.moved_to is not None:
             moves.append(
                 types.RenameFile(
@@ -259,8 +262,10 @@ def _operations(documents: Documents, changes: Sequence[DocumentChange]) -> list
 
 
 def _text_operation(
-    uri: str, version: int | None, edits: Sequence[TextEdit]
+    engine: Engine, uri: str, version: int | None, edits: Sequence[TextEdit]
 ) -> types.TextDocumentEdit:
+    if version is not None:
+        version = max(version, engine.client.least_version)
     return types.TextDocumentEdit(
         types.OptionalVersionedTextDocumentIdentifier(uri, version),
         [
@@ -272,20 +277,21 @@ def _text_operation(
     )
 
 
-def _goals(documents: Documents, changes: Sequence[DocumentChange]) -> list[_Goal]:
+def _goals(documents: Documents, changes: Sequence[DocumentChange]) -> list[Goal]:
     goals = []
+    encoding = documents.encoding
     for change in changes:
         uri, before = _uri(documents, change), change.before or ""
         is_open = change.version is not None
         if is_open and change.moved_to is None and change.after not in (None, before):
-            goals.append(_Goal(uri, change.version, before, change.after))
+            goals.append(Goal(uri, change.version, before, change.after, encoding))
         if is_open and (change.after is None or change.moved_to is not None):
-            goals.append(_Goal(uri, change.version, before, None))
+            goals.append(Goal(uri, change.version, before, None, encoding))
         if change.moved_to is not None and is_open:
             # Its text may be told only under its new name.
-            goals.append(_Goal(uri_of(change.moved_to), None, before, change.after))
+            goals.append(Goal(uri_of(change.moved_to), None, before, change.after, encoding))
         elif change.before is None and not is_open:
-            goals.append(_Goal(uri, None, "", change.after))
+            goals.append(Goal(uri, None, "", change.after, encoding))
     return goals
 
 

@@ -53,12 +53,16 @@ def changed_runs(
     old: Sequence[str], new: Sequence[str], *, max_distance: int = MAX_DISTANCE
 ) -> list[Run]:
     """Where the lines differ, in order; between two runs there is at least one equal line."""
+    # Most of a large text is usually the same, and need not be looked at closely.
+    head = _common(old, new)
+    tail = _common(old[head:][::-1], new[head:][::-1])
     ids: dict[str, int] = {}
-    a = [ids.setdefault(line, len(ids)) for line in old]
-    b = [ids.setdefault(line, len(ids)) for line in new]
+    a = [ids.setdefault(line, len(ids)) for line in old[head : len(old) - tail]]
+    b = [ids.setdefault(line, len(ids)) for line in new[head : len(new) - tail]]
     runs = []
-    done, new_done = 0, 0
-    for block in [*_equal_blocks(a, b, max_distance), (len(a), len(b), 0)]:
+    done, new_done = head, head
+    blocks = ((head + i, head + j, size) for i, j, size in _equal_blocks(a, b, max_distance))
+    for block in [*blocks, (len(old) - tail, len(new) - tail, 0)]:
         i, j, size = block
         if i > done or j > new_done:
             runs.append((done, i, new_done, j))

@@ -22,14 +22,10 @@ from pygls.protocol import LanguageServerProtocol, default_converter, lsp_method
 from codex_rpc.protocol.converter import camel
 from codex_rpc.protocol.errors import InvalidParams
 from codex_rpc.rpc.lsp.client import LspClient
-from codex_rpc.rpc.lsp.documents import Documents, root_of
+from codex_rpc.rpc.lsp.documents import Documents
 from codex_rpc.rpc.outgoing import Outgoing, PeerRefused
 
 logger = logging.getLogger(__name__)
-
-
-_FOLDERS = ("rootUri", "rootPath", "workspaceFolders")
-"""What of `initialize` counts even if the rest makes no sense."""
 
 
 class _Protocol(LanguageServerProtocol):
@@ -52,11 +48,12 @@ class _Protocol(LanguageServerProtocol):
     ) -> None:
         self.documents.files_changed()
 
-    def begin(self, params: types.InitializeParams, client: LspClient) -> None:
-        """What pygls does on `initialize`, which is answered without it."""
-        self.client_capabilities = params.capabilities
+    def begin(self, client: LspClient) -> None:
+        """What pygls does on `initialize`, which is answered, and read, without it."""
+        self.client_capabilities = types.ClientCapabilities()
+        folders = [types.WorkspaceFolder(uri, uri) for uri in client.folders]
         self.documents = self._workspace = Documents(
-            root_of(params), params.workspace_folders or [], client.position_encoding
+            client.root_uri, folders, client.position_encoding
         )
 
     def notify(self, method: str, params: Any | None = None) -> None:
@@ -95,14 +92,7 @@ class _Server(LanguageServer):
 class Engine:
     """What serves one editor's LSP messages. Made in any thread, used by the event loop."""
 
-    def __init__(
-        self,
-        params: Mapping[str, Any],
-        client: LspClient,
-        outgoing: Outgoing,
-        *,
-        version: str,
-    ) -> None:
+    def __init__(self, client: LspClient, outgoing: Outgoing, *, version: str) -> None:
         # pygls logs whole messages.
         logging.getLogger("pygls").setLevel(logging.CRITICAL + 1)
         self.server = _Server(
@@ -115,7 +105,7 @@ class Engine:
         self.client = client
         self._protocol = self.server.protocol
         self._protocol.outgoing = outgoing
-        self._protocol.begin(self._initialize_params(params), client)
+        self._protocol.begin(client)
         self._warm_up()
 
     @property
@@ -129,8 +119,15 @@ class Engine:
             message = self._protocol.structure_message(_message(method, params))
         except JsonRpcException:
             logger.warning("a malformed %s was ignored", method)
+            if method == types.TEXT_DOCUMENT_DID_CHANGE:
+                self._miss_change(params.get("textDocument"))
             return
         self._protocol.handle_message(message)
+
+    def _miss_change(self, document: Any) -> None:
+        uri = document.get("uri") if isinstance(document, dict) else None
+        if isinstance(uri, str):
+            self.documents.change_missed(uri)
 
     def structured(self, method: str, params: Mapping[str, Any]) -> Any:
         """A request's parameters as lsprotocol's class for them.
@@ -147,18 +144,6 @@ class Engine:
     def unstructured(self, result: Any) -> Any:
         """A result as a JSON value."""
         return self._protocol._converter.unstructure(result)
-
-    def _initialize_params(self, params: Mapping[str, Any]) -> types.InitializeParams:
-        needed: dict[str, Any] = {"processId": None, "rootUri": None, "capabilities": {}}
-        folders = {name: params[name] for name in _FOLDERS if name in params}
-        for given in ({**needed, **params}, {**needed, **folders}):
-            try:
-                result: types.InitializeParams = self.structured("initialize", given)
-            except InvalidParams:
-                logger.warning("parts of the editor's `initialize` make no sense")
-            else:
-                return result
-        return types.InitializeParams(capabilities=types.ClientCapabilities())
 
     def _warm_up(self) -> None:
         """Have the converter make what it needs for the messages that come most."""

@@ -58,7 +58,6 @@ class Gate:
         self.engine: Engine | None = None
         """None: it is not loaded."""
         self._features = Features()
-        self._params: Mapping[str, Any] = {}
         self._waiting: deque[tuple[str, dict[str, Any]]] = deque()
         self._taken = 0
         """How many notifications have ever waited."""
@@ -91,7 +90,6 @@ class Gate:
         self.client = read_client(params)
         if not self.client.speaks_lsp:
             return {}
-        self._params = params
         self._wanted.set()
         encoding = {"positionEncoding": self.client.position_encoding}
         return {**encoding, **self._features.capabilities}
@@ -171,7 +169,7 @@ class Gate:
     def _build(self) -> Engine:
         from codex_rpc.rpc.lsp.engine import Engine
 
-        return Engine(self._params, self.client, self._outgoing, version=self._version)
+        return Engine(self.client, self._outgoing, version=self._version)
 
     async def _answer(self, name: str, feature: Feature, params: dict[str, Any], call: Call) -> Any:
         engine = await self.load()

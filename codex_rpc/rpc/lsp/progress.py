@@ -35,7 +35,8 @@ from codex_rpc.protocol.events import (
     TurnAborted,
     UserMessage,
 )
-from codex_rpc.protocol.ops import Interrupt, TextInput
+from codex_rpc.protocol.ids import SubmissionId
+from codex_rpc.protocol.ops import TextInput
 from codex_rpc.rpc.dispatch import Listener
 from codex_rpc.rpc.lsp.gate import Gate
 from codex_rpc.rpc.outgoing import Outgoing, PeerRefused
@@ -57,7 +58,7 @@ class _Turn:
     """One turn that the client may be shown."""
 
     session_id: str
-    id: str
+    id: SubmissionId
     token: str
     text: str
     scope: anyio.CancelScope = field(factory=anyio.CancelScope)
@@ -157,17 +158,17 @@ class Progress:
         """The user wants a turn to stop (`window/workDoneProgress/cancel`)."""
         token = params.get("token")
         for turn in self._turns.values():
-            if turn.token == token and self._tasks is not None:
-                self._tasks.start_soon(self._stop, turn)
+            if turn.token == token:
+                self._stop(turn)
 
-    async def _stop(self, turn: _Turn) -> None:
+    def _stop(self, turn: _Turn) -> None:
         try:
-            if not turn.ended:
-                await self._manager.session(turn.session_id).submit(Interrupt())
+            # Its end may not have left for the client, and the next one have begun.
+            self._manager.session(turn.session_id).interrupt(turn.id)
         except ProtocolError as exc:
             logger.info("a turn was not interrupted: %s", exc.message)
 
-    def _begin(self, session_id: str, turn_id: str) -> None:
+    def _begin(self, session_id: str, turn_id: SubmissionId) -> None:
         of_turn, text = self._texts.pop(session_id, ("", ""))
         if self._tasks is None or self._refused or not self._gate.client.shows_progress:
             return

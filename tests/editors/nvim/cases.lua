@@ -69,8 +69,7 @@ function cases.typing_in_the_same_place(child)
 end
 
 --- The user types in the moment in which the edit is on its way. Neovim leaves the edit out,
---- and says that it was applied. (Of a buffer that nobody has ever changed it tells version 0,
---- and compares none with it.)
+--- and says that it was applied.
 function cases.typing_under_the_edit(child)
   child:open('numbers.txt')
   child:type('ggxu')
@@ -92,6 +91,20 @@ function cases.typing_under_the_edit_in_the_same_place(child)
   end]])
   child:turn('patch it')
   Same({ 'one', 'zwei', 'three', 'four', 'five', 'six' }, child:lines())
+end
+
+--- The same in a buffer that nobody has ever changed, and above the edit: its version is 0, and
+--- Neovim compares none with that.
+function cases.typing_under_the_first_edit(child)
+  child:open('numbers.txt')
+  child:lua([[Codex.before_edit = function()
+    vim.api.nvim_buf_set_lines(0, 0, 0, true, { 'typed meanwhile' })
+  end]])
+  child:turn('patch it')
+  Same({ 'typed meanwhile', 'one', 'TWO', 'three', 'four', 'five', 'SIX' }, child:lines())
+  child:type('u')
+  Same({ 'typed meanwhile', 'one', 'two', 'three', 'four', 'five', 'six' }, child:lines())
+  Same(2, child:lua('return #Codex.edits'))
 end
 
 --- The same, in the second of two buffers. Neovim looks only at the version of the first part of

@@ -24,6 +24,7 @@ from codex_rpc.protocol.errors import (
     SessionClosed,
     StreamInterrupted,
 )
+from codex_rpc.protocol.ids import SubmissionId
 from codex_rpc.protocol.items import Item
 from codex_rpc.protocol.model import ItemDone, ReasoningDelta, ResponseCompleted, TextDelta
 from codex_rpc.protocol.params import ConfigureParams
@@ -198,6 +199,29 @@ async def test_interrupting_a_stream_closes_it_and_forgets_the_partial_text(
     await session.submit(says("next"))
     await until_closing(session)
     assert [as_text(i) for i in world.model.sent()] == ["go", "next"]
+
+
+async def test_an_interrupt_of_a_turn_that_has_ended_does_not_stop_the_next(
+    world: World, session: Session
+) -> None:
+    streaming = anyio.Event()
+
+    async def hang() -> None:
+        streaming.set()
+        await anyio.sleep_forever()
+
+    world.model.responses = [saying("one"), [TextDelta("m", "par"), hang]]
+    await session.submit(says("go"), "1")
+    await until_closing(session)
+    await session.submit(says("next"), "2")
+    with anyio.fail_after(5):
+        await streaming.wait()
+    session.interrupt(SubmissionId("1"))
+    await anyio.wait_all_tasks_blocked()
+    session.interrupt(SubmissionId("2"))
+    events = await until_closing(session)
+    aborted = [event.id for event in events if event.msg == ev.TurnAborted("interrupted")]
+    assert aborted == ["2"]
 
 
 async def test_the_model_is_told_that_the_turn_before_was_interrupted(

@@ -59,6 +59,8 @@ class FakeSession:
     submitted: list[tuple[str, Op]] = field(factory=list)
     room: anyio.Event | None = None
     """If there is one, inputs wait for it."""
+    interrupted: list[str] = field(factory=list)
+    """The turns that were to be stopped."""
     on_op: Callable[[str, Op], None] = lambda _id, _op: None
     """Called when an operation is in line, before its answer."""
 
@@ -69,6 +71,9 @@ class FakeSession:
         self.submitted.append((id_, op))
         self.on_op(id_, op)
         return id_
+
+    def interrupt(self, turn_id: SubmissionId) -> None:
+        self.interrupted.append(turn_id)
 
     def say(self, msg: EventMsg, id_: str = "0") -> None:
         """Announce `msg`, room or not."""

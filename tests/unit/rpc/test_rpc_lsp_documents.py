@@ -191,6 +191,14 @@ def test_a_uri_names_a_file(uri: str, path: str | None) -> None:
         assert path_of(uri_of(found)) == found
 
 
+async def test_names_that_are_not_utf_8_are_not_mistaken_for_each_other(peer: LspPeer) -> None:
+    await peer.open("file:///a%FF", "ff")
+    await peer.open("file:///a%FE", "fe")
+    await peer.change("file:///a%ff", 2, insertion("!"))
+    names = {os.fsdecode(name): text for name, text in ((b"/a\xff", "!ff"), (b"/a\xfe", "fe"))}
+    assert {name: peer.text(Path(name)) for name in names} == names
+
+
 @pytest.mark.parametrize(
     ("on_disk", "text", "unsaved"),
     [

@@ -34,6 +34,8 @@ class Peer:
         self.answers: dict[str, Answer | None] = {"workspace/applyEdit": self.apply}
         """None: never."""
         self._round = 100
+        self.again: Any = None
+        """The id of a request that is to be answered once more."""
 
     @property
     def workspace(self) -> Workspace:
@@ -113,7 +115,9 @@ class Peer:
 
 
 @asynccontextmanager
-async def an_editor(encoding: str = "utf-16", **workspace_edit: Any) -> AsyncIterator[Peer]:
+async def an_editor(
+    encoding: str = "utf-16", name: str = "an editor", **workspace_edit: Any
+) -> AsyncIterator[Peer]:
     manager = FakeManager()
     capabilities = {
         "general": {"positionEncodings": [encoding]},
@@ -130,7 +134,7 @@ async def an_editor(encoding: str = "utf-16", **workspace_edit: Any) -> AsyncIte
     options = {"codex": {"saveDocuments": True, "showDocument": True}}
     async with connected(manager) as client, anyio.create_task_group() as tg:
         params = {"capabilities": capabilities, "initializationOptions": options}
-        await client.call("initialize", params)
+        await client.call("initialize", {"clientInfo": {"name": name}, **params})
         peer = Peer(client, manager, Editor(encoding))
         tg.start_soon(peer.serve)
         yield peer
@@ -281,6 +285,275 @@ async def test_typing_right_after_the_edit_does_not_hide_it(together: bool, tmp_
         result = await peer.edit(peer.change(path, "one\n2\n2.5\nthree\n"))
         assert result == EditResult("applied")
         assert peer.text(path) == "typed one\n2\n2.5\nthree\n"
+
+
+NUMBERED = "".join(f"{number}\n" for number in range(1, 9))
+
+
+def whatever_the_version(
+    peer: Peer, *before: tuple[int, str], after: tuple[int, str] = (0, "")
+) -> Answer:
+    """An answer that types, applies the edit to what there is then, and types again."""
+
+    def answer(params: dict[str, Any]) -> Any:
+        peer.answers["workspace/applyEdit"] = peer.apply
+        [operation] = params["edit"]["documentChanges"]
+        uri = operation["textDocument"]["uri"]
+        told = [
+            ("textDocument/didChange", peer.editor.type(uri, at, at, text)) for at, text in before
+        ]
+        operation["textDocument"]["version"] = peer.editor.buffers[uri].version
+        result, changed = peer.editor.apply(params)
+        told += changed
+        at, text = after
+        if text:
+            told.append(("textDocument/didChange", peer.editor.type(uri, at, at, text)))
+        return result, told, []
+
+    return answer
+
+
+def as_one(told: list[tuple[str, Any]], *, whole: str | None = None) -> list[tuple[str, Any]]:
+    """Several changes of one document as one message, perhaps of the text as a whole."""
+    changes = [change for _, params in told for change in params["contentChanges"]]
+    document = told[-1][1]["textDocument"]
+    if whole is not None:
+        changes = [{"text": whole}]
+    return [("textDocument/didChange", {"textDocument": document, "contentChanges": changes})]
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_an_edit_that_lands_in_other_lines_is_taken_back(
+    together: bool, tmp_path: Path
+) -> None:
+    """Some editors look at no version, and tell of what was typed before only afterwards."""
+    async with an_editor() as peer:
+        path = tmp_path / "a"
+        land = whatever_the_version(peer, (0, "typed\n"))
+
+        def answer(params: dict[str, Any]) -> Any:
+            result, told, _ = land(params)
+            landed = peer.editor.buffers[path.as_uri()].text
+            assert landed == "typed\nB\n2\n3\n4\n5\nG\n7\n8\n"
+            return result, as_one(told) if together else told, []
+
+        peer.answers["workspace/applyEdit"] = answer
+        await peer.open(path, NUMBERED)
+        # With only one of the two done, doing both comes to the same.
+        wanted = NUMBERED.replace("2", "B").replace("7", "G")
+        result = await peer.edit(peer.change(path, wanted))
+        assert result == EditResult("changed", "a changed in the editor meanwhile")
+        assert peer.text(path) == "typed\n" + NUMBERED
+        assert peer.editor.buffers[path.as_uri()].text == "typed\n" + NUMBERED
+
+
+async def test_an_edit_above_what_was_typed_meanwhile_has_landed_where_it_should(
+    tmp_path: Path,
+) -> None:
+    async with an_editor() as peer:
+        path = tmp_path / "a"
+        land = whatever_the_version(peer, (len(NUMBERED), "typed\n"))
+        peer.answers["workspace/applyEdit"] = land
+        await peer.open(path, NUMBERED)
+        wanted = NUMBERED.replace("2", "two").replace("7", "seven")
+        assert await peer.edit(peer.change(path, wanted)) == EditResult("applied")
+        assert peer.text(path) == wanted + "typed\n"
+
+
+async def test_what_is_typed_after_an_edit_that_went_astray_stays(tmp_path: Path) -> None:
+    async with an_editor() as peer:
+        path = tmp_path / "a"
+        later = len("typed\n" + NUMBERED) + len("wo")
+        land = whatever_the_version(peer, (0, "typed\n"), after=(later, "more\n"))
+        peer.answers["workspace/applyEdit"] = land
+        await peer.open(path, NUMBERED)
+        result = await peer.edit(peer.change(path, NUMBERED.replace("2", "two")))
+        assert result == EditResult("changed", "a changed in the editor meanwhile")
+        assert peer.text(path) == f"typed\n{NUMBERED}more\n"
+
+
+async def test_it_is_said_if_an_edit_that_went_astray_cannot_be_taken_back(tmp_path: Path) -> None:
+    async with an_editor() as peer:
+        path = tmp_path / "a"
+        at = len("typed\n")
+        peer.answers["workspace/applyEdit"] = whatever_the_version(
+            peer, (0, "typed\n"), after=(at, "!")
+        )
+        await peer.open(path, NUMBERED)
+        result = await peer.edit(peer.change(path, NUMBERED.replace("2", "two")))
+        assert result.outcome == "refused"
+        assert "still there in a, perhaps in other lines" in result.reason
+        assert peer.text(path) == "typed\n!two\n2\n3\n4\n5\n6\n7\n8\n"
+    assert len(peer.editor.edits) == 1
+
+
+async def test_what_cannot_be_told_apart_is_not_said_to_be_applied(tmp_path: Path) -> None:
+    """An editor that tells of its whole text at once may have put the edit anywhere."""
+    async with an_editor() as peer:
+        path = tmp_path / "a"
+        land = whatever_the_version(peer, (0, "typed\n"))
+
+        def answer(params: dict[str, Any]) -> Any:
+            result, told, _ = land(params)
+            return result, as_one(told, whole=peer.editor.buffers[path.as_uri()].text), []
+
+        peer.answers["workspace/applyEdit"] = answer
+        await peer.open(path, "a\nb\nc\n")
+        inserted = "".join(f"new {number}\n" for number in range(20))
+        result = await peer.edit(peer.change(path, f"a\n{inserted}b\nc\n"))
+        assert result.outcome == "refused"
+        assert "still there in a, perhaps in other lines" in result.reason
+
+
+async def test_an_edit_that_is_told_together_with_typing_elsewhere_is_recognised(
+    tmp_path: Path,
+) -> None:
+    async with an_editor() as peer:
+        path = tmp_path / "a"
+        land = whatever_the_version(peer, (len(NUMBERED), "typed\n"))
+
+        def answer(params: dict[str, Any]) -> Any:
+            result, told, _ = land(params)
+            return result, as_one(told, whole=peer.editor.buffers[path.as_uri()].text), []
+
+        peer.answers["workspace/applyEdit"] = answer
+        await peer.open(path, NUMBERED)
+        change = peer.change(path, NUMBERED.replace("2", "two"))
+        assert await peer.edit(change) == EditResult("applied")
+
+
+class TestTakingBack:
+    """Two documents, of which the second is not edited as wanted."""
+
+    @staticmethod
+    async def edit(peer: Peer, folder: Path, *, types: list[str]) -> EditResult:
+        """While the first is taken back its user types, so often."""
+        a, b = folder / "a", folder / "b"
+
+        def answer(params: dict[str, Any]) -> Any:
+            uri = params["edit"]["documentChanges"][0]["textDocument"]["uri"]
+            if uri == b.as_uri():
+                return {"applied": False, "failureReason": "no"}, [], []
+            if params["label"] == "A patch" or not types:
+                return peer.apply(params)
+            # As Neovim does: the edit is left out, and said to be applied.
+            typed = peer.editor.type(uri, 0, 0, types.pop(0))
+            return {"applied": True}, [("textDocument/didChange", typed)], []
+
+        peer.answers["workspace/applyEdit"] = answer
+        await peer.open(a, NUMBERED)
+        await peer.open(b, "b\n")
+        with fail_after(15):
+            changes = peer.change(a, NUMBERED.replace("5", "five")), peer.change(b, "B\n")
+            return await peer.workspace.edit(changes, label="A patch")
+
+    async def test_is_tried_again_while_the_user_types(self, tmp_path: Path) -> None:
+        async with an_editor() as peer:
+            result = await self.edit(peer, tmp_path, types=["typed\n"])
+            assert result == EditResult("refused", "no")
+            assert peer.text(tmp_path / "a") == f"typed\n{NUMBERED}"
+
+    async def test_is_not_said_to_be_done_if_it_is_not(self, tmp_path: Path) -> None:
+        async with an_editor() as peer:
+            result = await self.edit(peer, tmp_path, types=["x\n", "y\n", "z\n", "!\n"])
+            assert result == EditResult("refused", "no; what it has changed is still there in a")
+            assert "five" in (peer.text(tmp_path / "a") or "")
+
+
+async def test_a_document_that_changes_while_another_is_edited_is_not_edited(
+    tmp_path: Path,
+) -> None:
+    async with an_editor() as peer:
+        a, b = tmp_path / "a", tmp_path / "b"
+
+        def answer(params: dict[str, Any]) -> Any:
+            peer.answers["workspace/applyEdit"] = peer.apply
+            result, told = peer.editor.apply(params)
+            typed = peer.editor.type(b.as_uri(), 0, 0, "typed ")
+            return result, [*told, ("textDocument/didChange", typed)], []
+
+        peer.answers["workspace/applyEdit"] = answer
+        await peer.open(a, "a\n")
+        await peer.open(b, "b\n")
+        result = await peer.edit(peer.change(a, "A\n"), peer.change(b, "B\n"))
+        assert result == EditResult("changed", "b changed in the editor meanwhile")
+        assert (peer.text(a), peer.text(b)) == ("a\n", "typed b\n")
+    assert [edit["label"] for edit in peer.editor.edits] == ["A patch", "Take back: A patch"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"range": {"start": {"line": -1, "character": 0}}, "text": "x"},
+        {
+            "range": {
+                "start": {"line": 9, "character": 0},
+                "end": {"line": 9, "character": 0},
+            },
+            "text": "x",
+        },
+        None,
+    ],
+)
+async def test_what_is_not_known_any_more_is_not_edited(change: Any, tmp_path: Path) -> None:
+    async with an_editor() as peer:
+        path = tmp_path / "a"
+        uri = await peer.open(path, "a\n")
+        document = {"uri": uri, "version": 2}
+        wrong = {"textDocument": document, "contentChanges": [change]}
+        await peer.tell("textDocument/didChange", wrong)
+        await peer.round_trip()
+        result = await peer.edit(peer.change(path, "b\n"))
+        assert result.outcome == "refused"
+        assert "not known any more" in result.reason
+        assert peer.editor.edits == []
+        whole = {"textDocument": {"uri": uri, "version": 1}, "contentChanges": [{"text": "a\n"}]}
+        await peer.tell("textDocument/didChange", whole)
+        await peer.round_trip()
+        assert await peer.edit(peer.change(path, "b\n")) == EditResult("applied")
+
+
+async def test_a_long_reason_is_cut(tmp_path: Path) -> None:
+    async with an_editor() as peer:
+        reason = {"applied": False, "failureReason": "no\n" * 100_000}
+        peer.answers["workspace/applyEdit"] = lambda _params: (reason, [], [])
+        await peer.open(tmp_path / "a", "a\n")
+        result = await peer.edit(peer.change(tmp_path / "a", "b\n"))
+        assert len(result.reason) == 300
+        assert result.reason.startswith("no no no")
+
+
+async def test_only_the_first_answer_counts(tmp_path: Path) -> None:
+    async with an_editor() as peer:
+        path = tmp_path / "a"
+
+        def twice(params: dict[str, Any]) -> Any:
+            request_id = peer.asked[-1]["id"]
+            answer, told = peer.editor.apply(params)
+            peer.again = request_id
+            return answer, told, []
+
+        peer.answers["workspace/applyEdit"] = twice
+        await peer.open(path, "a\n")
+        assert await peer.edit(peer.change(path, "b\n")) == EditResult("applied")
+        for body in ({"result": {"applied": False}}, {"error": 3}, {"result": "b"}):
+            await peer.client.send({"id": peer.again, **body})
+        await peer.round_trip()
+        assert await peer.edit(peer.change(path, "c\n")) == EditResult("applied")
+
+
+async def test_an_edit_of_neovims_untouched_buffer_names_a_version_that_is_compared(
+    tmp_path: Path,
+) -> None:
+    async with an_editor(name="Neovim") as peer:
+        params = peer.editor.open((tmp_path / "a").as_uri(), "a\n", version=0)
+        await peer.tell("textDocument/didOpen", params)
+        await peer.round_trip()
+        peer.answers["workspace/applyEdit"] = lambda _params: ({"applied": False}, [], [])
+        await peer.edit(peer.change(tmp_path / "a", "b\n"))
+        asked = await peer.wait_for("workspace/applyEdit")
+    [operation] = asked["params"]["edit"]["documentChanges"]
+    assert operation["textDocument"]["version"] == 1
 
 
 async def test_an_editor_may_keep_its_own_line_ends(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from support.lsp_client import Buffer
 
 from codex_rpc.rpc.lsp.edits import TextEdit, changed_lines, changed_runs, text_edits
+from codex_rpc.rpc.lsp.merging import applied as applied_by_us
+from codex_rpc.rpc.lsp.merging import merged
 from codex_rpc.rpc.lsp.text import PositionEncoding, split_lines
 
 LINES = st.sampled_from(["a\n", "b\n", "\n", "😀é\n", "a\r\n", "x y\r", "}\f\n", "no\u2028end"])
@@ -119,3 +121,47 @@ def test_thousands_of_changes_leave_the_lines_between_alone() -> None:
     runs = changed_runs(lines, new)
     assert len(runs) == 1_000
     assert all(last == first for first, last, _, _ in runs)
+
+
+@settings(deadline=None, max_examples=100)
+@given(TEXTS, TEXTS, ENCODINGS)
+def test_tried_out_they_give_what_the_editor_gets(
+    old: str, new: str, encoding: PositionEncoding
+) -> None:
+    assert applied_by_us(old, text_edits(old, new, encoding), encoding) == new
+
+
+@settings(deadline=None, max_examples=200)
+@given(TEXTS, TEXTS, TEXTS)
+def test_a_merge_is_the_same_both_ways_and_can_be_undone(base: str, ours: str, theirs: str) -> None:
+    result = merged(base, ours, theirs)
+    assert merged(base, base, theirs) == theirs
+    assert merged(base, ours, base) == ours
+    assert merged(base, ours, ours) == ours
+    assert result == merged(base, theirs, ours)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(st.sampled_from(["kept", "ours", "theirs"]), max_size=15))
+def test_changes_of_different_places_are_merged(lines: list[str]) -> None:
+    # Between the two there is always a line that neither changes.
+    places = [[f"{number} {what}\n", f"{number} between\n"] for number, what in enumerate(lines)]
+    base = "".join(line for place in places for line in place)
+    ours = base.replace(" ours\n", " OURS\nand more\n")
+    theirs = base.replace(" theirs\n", " THEIRS\n")
+    both = ours.replace(" theirs\n", " THEIRS\n")
+    assert merged(base, ours, theirs) == both
+    assert merged(ours, base, both) == theirs
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("a\nB\nc\n", "a\nb!\nc\n"),
+        ("a\nB\nc\n", "a\nb\nC\n"),
+        ("a\nx\nb\nc\n", "a\ny\nb\nc\n"),
+        ("A\nb\nc\n", ""),
+    ],
+)
+def test_what_both_have_changed_is_not_merged(ours: str, theirs: str) -> None:
+    assert merged("a\nb\nc\n", ours, theirs) is None

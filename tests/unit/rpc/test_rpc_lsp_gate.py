@@ -9,6 +9,8 @@ from typing import Any
 import anyio
 import pytest
 from anyio import fail_after
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rpc_support import FakeManager, connected, request
 
 from codex_rpc.protocol.errors import InvalidParams
@@ -263,6 +265,12 @@ async def test_requests_that_are_not_here_are_refused_as_before() -> None:
         ({"rootPath": "/root"}, "file:///root"),
         ({"rootUri": "file:///root", "capabilities": {"textDocument": 3}}, "file:///root"),
         ({"rootUri": ["?"], "processId": {}, "workspaceFolders": 3}, None),
+        ({"rootUri": "file://[", "rootPath": "/root"}, None),
+        ({"rootUri": "http://[::1"}, None),
+        ({"rootUri": "untitled:"}, None),
+        ({"rootUri": "file:///root", "workspaceFolders": [None, {}, {"uri": 3}]}, "file:///root"),
+        ({"rootUri": "", "rootPath": "/\0"}, None),
+        ({"rootPath": "root"}, None),
     ],
 )
 def test_the_engine_takes_from_a_strange_hello_what_makes_sense(
@@ -271,8 +279,62 @@ def test_the_engine_takes_from_a_strange_hello_what_makes_sense(
     from codex_rpc.rpc.lsp.engine import Engine
 
     outgoing = Outgoing(Outbox(None, lambda: None))  # type: ignore[arg-type]
-    given = {"capabilities": {}, **params}
-    assert Engine(given, LspClient(), outgoing, version="1").documents.root_uri == root
+    client = read_client({"capabilities": {}, **params})
+    assert Engine(client, outgoing, version="1").documents.root_uri == root
+
+
+def test_a_folder_that_makes_no_sense_does_not_hide_the_others() -> None:
+    folders = [{"uri": "file:///a"}, 3, {"uri": "file://["}, {"uri": "file:///b%2F", "name": 3}]
+    client = read_client({"capabilities": {}, "workspaceFolders": folders})
+    assert client.folders == ("file:///a", "file:///b%2F")
+
+
+NONSENSE = st.recursive(
+    st.sampled_from([None, True, 0, -1, 1e300, "", "\0", "file:///a", "file://[", "utf-8"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    *["workspace", "window", "general", "textDocument", "experimental", "codex"],
+                    *["applyEdit", "workspaceEdit", "documentChanges", "resourceOperations"],
+                    *[
+                        "failureHandling",
+                        "positionEncodings",
+                        "showDocument",
+                        "support",
+                        "name",
+                        "uri",
+                    ],
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+MEMBERS = [
+    *["capabilities", "rootUri", "rootPath", "workspaceFolders", "processId", "clientInfo"],
+    *["initializationOptions", "trace", "locale"],
+]
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.dictionaries(st.sampled_from(MEMBERS), NONSENSE))
+async def test_whatever_a_client_says_of_itself_it_is_served(params: dict[str, Any]) -> None:
+    gate = Gate(Outgoing(Outbox(None, lambda: None)), Calls(), version="1")  # type: ignore[arg-type]
+    gate.initialize({"capabilities": {}, **params})
+    if not gate.client.speaks_lsp:
+        return
+    async with anyio.create_task_group() as tg:
+        tg.start_soon(gate.run)
+        item = {"uri": "file:///a", "languageId": "", "version": 1, "text": "x"}
+        gate.listeners["textDocument/didOpen"]({"textDocument": item})
+        with fail_after(10):
+            engine = await gate.load()
+        tg.cancel_scope.cancel()
+    assert engine.documents.get("file:///a") is not None
 
 
 async def test_a_feature_is_announced_and_gets_its_parameters_typed() -> None:

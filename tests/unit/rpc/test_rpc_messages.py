@@ -26,7 +26,9 @@ def call(**members: Any) -> bytes:
         b'{"jsonrpc":"2.0","id":1,"method":"m"} {}',
         b'{"jsonrpc":"2.0","id":1,"method":"\xff"}',
         b'{"jsonrpc":"2.0","id":1,"method":"\xed\xa0\x80"}',
-        b'{"jsonrpc":"2.0","id":1,"method":"\\ud800"}',
+        b'{"jsonrpc":"2.0","id":1,"method":"\\ud800"',
+        b'{"jsonrpc":"2.0","id":1,"method":"\\ud800","params":{"a":NaN}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"\\ud800","params":' + b"[" * 2000 + b"]" * 2000 + b"}",
         b'{"jsonrpc":"2.0","id":1,"method":"m","params":{"a":NaN}}',
         b'{"jsonrpc":"2.0","id":1,"method":"m","params":{"a":1e999}}',
         b"\xef\xbb\xbf{}",
@@ -39,6 +41,21 @@ def test_what_is_not_json_is_a_parse_error_without_an_id(payload: bytes) -> None
     fault = parse(payload)
     assert isinstance(fault, Fault)
     assert (fault.code, fault.id) == (PARSE_ERROR, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        (r"a\ud83db", "a\ufffdb"),
+        (r"\ude00\uD83D", "\ufffd\ufffd"),
+        (r"\ud83d\ude00\ud83d", "😀\ufffd"),
+        (r"\\ud83d\ud83d", "\\ud83d\ufffd"),
+    ],
+)
+def test_half_a_character_is_one_that_takes_as_much_room(text: str, read: str) -> None:
+    params = f'{{"text":"{text}"}}'.encode()
+    message = parse(b'{"jsonrpc":"2.0","method":"m","params":' + params + b"}")
+    assert message == Notification("m", {"text": read})
 
 
 @pytest.mark.parametrize(
