@@ -1,0 +1,120 @@
+local S = require('support')
+
+local function line()
+  return require('codex').statusline()
+end
+
+describe('the statusline', function()
+  it('is empty without a session', function()
+    S.world({})
+    T.eq('', line())
+  end)
+
+  it('has the model, what it does, and the tokens', function()
+    S.world({ S.text('beg', S.hold('end')) })
+    local session = S.session()
+    T.eq('codex ' .. session.info.model, line())
+    local events = S.events(session)
+    session:send(S.says('hi'))
+    S.wait_event(events, 'agent_message_delta')
+    T.eq(('codex %s · running'):format(session.info.model), (line():gsub(' · %d.*', '')))
+  end)
+
+  it('has the tokens of the last request', function()
+    S.world({ S.text('hello') })
+    local session = S.session()
+    local events = S.events(session)
+    session:send(S.says('hi'))
+    S.wait_event(events, 'task_complete')
+    session.info.contextWindow = 400000
+    T.eq(('codex %s · 1k/400k'):format(session.info.model), line())
+  end)
+
+  it('says that something waits for an answer, in whatever session', function()
+    S.world({ S.shell({ 'touch', 'x' }) }, { config = { approval_policy = 'untrusted' } })
+    local session = S.session()
+    local events = S.events(session)
+    session:send(S.says('hi'))
+    S.wait_event(events, 'exec_approval_request')
+    T.has('1 question: :CodexApprove', line())
+    S.session()
+    T.has('1 question: :CodexApprove', line())
+  end)
+
+  it('says that the server is gone, and that it is back', function()
+    S.world({}, { setup = { restart = { delay_ms = 50 } } })
+    local session = S.session()
+    local events = S.events(session)
+    S.signal('sigkill')
+    S.wait_event(events, 'disconnected')
+    T.has('restarting', line())
+    S.wait_event(events, 'reconnected')
+    T.lacks('restarting', line())
+  end)
+
+  it('is drawn again when something changes', function()
+    S.world({ S.text('hello') })
+    local session = S.session()
+    local drawn = 0
+    vim.api.nvim_create_autocmd('User', {
+      pattern = 'CodexStatus',
+      group = vim.api.nvim_create_augroup('statusline_spec', {}),
+      callback = function()
+        drawn = drawn + 1
+      end,
+    })
+    S.on_clean(function()
+      vim.api.nvim_del_augroup_by_name('statusline_spec')
+    end)
+    local events = S.events(session)
+    session:send(S.says('hi'))
+    S.wait_event(events, 'task_complete')
+    T.wait(function()
+      return drawn >= 2
+    end, 'the redraws')
+  end)
+end)
+
+describe('the current session', function()
+  local open = require('codex.sessions_open')
+
+  it('is that of the tab page, else the newest one of the project', function()
+    S.world({})
+    T.eq(nil, open.current())
+    local one, two = S.session(), S.session()
+    T.eq(two.id, open.current().id)
+    open.set_current(one)
+    T.eq(one.id, open.current().id)
+    vim.cmd.tabnew()
+    T.eq(two.id, open.current().id)
+    vim.cmd.tabclose()
+    T.eq(one.id, open.current().id)
+    T.eq(2, #open.all())
+  end)
+
+  it('is opened if there is none', function()
+    S.world({})
+    local changes, got = {}, nil
+    local off = open.on_change(function(change)
+      table.insert(changes, change)
+    end)
+    S.on_clean(off)
+    open.ensure(function(_, session)
+      got = session
+    end)
+    T.wait(function()
+      return got
+    end)
+    T.eq(got.id, open.current().id)
+    T.eq({ 'opened', 'current' }, changes)
+    open.ensure(function(_, session)
+      T.eq(got.id, session.id)
+    end)
+    got:close()
+    T.wait(function()
+      return got.status == 'closed'
+    end)
+    T.eq('closed', changes[#changes])
+    T.eq(nil, open.current())
+  end)
+end)
