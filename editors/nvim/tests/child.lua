@@ -64,7 +64,7 @@ end
 ---@param expression string
 function Child:wait(expression, timeout_ms)
   local value
-  local done = vim.wait(timeout_ms or 8000, function()
+  local done = vim.wait(timeout_ms or 30000, function()
     -- A person who is asked something (a prompt, "Press ENTER") keeps Neovim from answering.
     value = self:lua('return ' .. expression)
     return value ~= nil and value ~= vim.NIL and value ~= false
@@ -78,7 +78,7 @@ end
 --- Wait until a text is on the screen; the screen.
 function Child:wait_for_text(text, timeout_ms)
   local screen
-  local done = vim.wait(timeout_ms or 8000, function()
+  local done = vim.wait(timeout_ms or 30000, function()
     screen = self:screen()
     return screen:find(text, 1, true) ~= nil
   end, 10)

@@ -86,7 +86,7 @@ end
 ---@param timeout_ms integer?
 function T.wait(condition, what, timeout_ms)
   local found
-  local done = vim.wait(timeout_ms or 8000, function()
+  local done = vim.wait(timeout_ms or 30000, function()
     found = condition()
     return found and true or false
   end, 5)

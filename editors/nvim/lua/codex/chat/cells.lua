@@ -1,7 +1,8 @@
 -- What a transcript is made of, and how each part of it reads: a cell becomes lines of Markdown,
 -- and what is highlighted in them beyond what Markdown itself does. Pure.
 
-local patches = require('codex.chat.patches')
+local blocks = require('codex.chat.blocks')
+local calls = require('codex.chat.calls')
 local words = require('codex.chat.words')
 
 local M = {}
@@ -41,122 +42,6 @@ local M = {}
 ---@field path string
 ---@field line integer?
 
----@class codex.chat.Chunk
----@field [1] string
----@field [2] string? highlight group
----@field code boolean? it is shown as code
-
----@class codex.chat.Block
----@field lines string[]
----@field spans {[1]: integer, [2]: integer, [3]: integer, [4]: string}[] line, columns, group
-
-local MAX_LINE_BYTES = 1000
-local MAX_DIFF_LINES = 300
-
----@param block codex.chat.Block
----@param chunks codex.chat.Chunk[]
-local function head(block, chunks)
-  local row, text = #block.lines, ''
-  for _, chunk in ipairs(chunks) do
-    local part = chunk.code and words.code(chunk[1]) or chunk[1]
-    if chunk[2] then
-      table.insert(block.spans, { row, #text, #text + #part, chunk[2] })
-    end
-    text = text .. part
-  end
-  table.insert(block.lines, text)
-end
-
----@param block codex.chat.Block
----@param lines string[]
----@param group string?
-local function add(block, lines, group)
-  for _, line in ipairs(lines) do
-    if group then
-      table.insert(block.spans, { #block.lines, 0, #line, group })
-    end
-    table.insert(block.lines, line)
-  end
-end
-
---- A code block; of lines that are too long for a window, only the beginning.
----@param block codex.chat.Block
----@param language string
----@param lines string[]
----@param on_line fun(row: integer, line: string, index: integer)?
-local function fenced(block, language, lines, on_line)
-  local fence = words.fence(lines)
-  table.insert(block.lines, fence .. language)
-  for i, line in ipairs(lines) do
-    if #line > MAX_LINE_BYTES then
-      line = line:sub(1, MAX_LINE_BYTES + vim.str_utf_start(line, MAX_LINE_BYTES + 1) - 1) .. ' …'
-    end
-    line = line:gsub('\n', ' ')
-    if on_line then
-      on_line(#block.lines, line, i)
-    end
-    table.insert(block.lines, line)
-  end
-  table.insert(block.lines, fence)
-end
-
----@param block codex.chat.Block
----@param text string
----@param live boolean?
-local function quoted(block, text, live)
-  for _, line in ipairs(words.broken(live and words.begun(text) or words.trimmed(text))) do
-    table.insert(block.lines, '> ' .. line)
-  end
-end
-
----@param count integer
----@return string
-local function left_out(count)
-  return ('… %s: <CR> shows all'):format(words.counted(count, 'more line'))
-end
-
----@param block codex.chat.Block
----@param cell codex.chat.Cell
-local function output(block, cell)
-  if not cell.output or cell.output:total() == 0 then
-    return
-  end
-  local lines, count, at = cell.output:shown()
-  if count then
-    table.insert(lines, at + 1, left_out(count))
-  end
-  fenced(block, '', lines, function(row, line, i)
-    if count and i == at + 1 then
-      cell.more = row
-      table.insert(block.spans, { row, 0, #line, 'CodexHint' })
-    end
-  end)
-end
-
---- How a call ended, behind its name.
----@param chunks codex.chat.Chunk[]
----@param cell codex.chat.Cell
-local function ended(chunks, cell)
-  if cell.state == 'asked' then
-    table.insert(chunks, { ' · ' })
-    table.insert(chunks, { 'waits for your answer', 'CodexAsks' })
-  end
-  if cell.exit_code == -1 then
-    table.insert(chunks, { ' · ' })
-    table.insert(chunks, { 'did not finish', 'CodexFailed' })
-  elseif cell.exit_code then
-    table.insert(chunks, { ' · ' })
-    local group = cell.exit_code == 0 and 'CodexDone' or 'CodexFailed'
-    table.insert(chunks, { ('exit %d'):format(cell.exit_code), group })
-  elseif cell.state == 'failed' then
-    table.insert(chunks, { ' · ' })
-    table.insert(chunks, { 'failed', 'CodexFailed' })
-  end
-  if cell.seconds then
-    table.insert(chunks, { ' · ' .. words.duration(cell.seconds), 'CodexHint' })
-  end
-end
-
 --- What was sent along with a text.
 ---@param item table
 ---@param folder string?
@@ -181,7 +66,7 @@ local function input(block, cell)
       said = said .. '\n' .. item.text
       local text = table.concat(words.trimmed(item.text), '\n')
       local fence = words.open_fence(text)
-      add(block, words.lines(fence and text .. '\n' .. fence or text))
+      blocks.add(block, words.lines(fence and text .. '\n' .. fence or text))
     else
       table.insert(attached, item)
     end
@@ -196,19 +81,20 @@ local function input(block, cell)
         cell.places[#block.lines] = { path = item.path, line = line }
       end
       local with = item.type:find('image') and 'With the image ' or 'With '
-      head(block, { { with, 'CodexHint' }, { label, 'CodexPath', code = true } })
+      blocks.head(block, { { with, 'CodexHint' }, { label, 'CodexPath', code = true } })
     end
   end
 end
 
-local kinds = {}
+---@type table<codex.chat.CellKind, fun(block: codex.chat.Block, cell: codex.chat.Cell)>
+local kinds = { command = calls.command, patch = calls.patch, tool = calls.tool }
 
 function kinds.heading(block)
-  head(block, { { '# Codex', 'CodexAgent' } })
+  blocks.head(block, { { '# Codex', 'CodexAgent' } })
 end
 
 function kinds.user(block, cell)
-  head(block, { { '# You', 'CodexUser' } })
+  blocks.head(block, { { '# You', 'CodexUser' } })
   cell.places = nil
   input(block, cell)
 end
@@ -216,20 +102,20 @@ end
 function kinds.waiting(block, cell)
   local inner = { lines = {}, spans = {} }
   input(inner, cell)
-  head(block, { { 'Waits for its turn:', 'CodexAsks' } })
-  add(block, inner.lines, 'CodexWaiting')
+  blocks.head(block, { { 'Waits for its turn:', 'CodexAsks' } })
+  blocks.add(block, inner.lines, 'CodexWaiting')
   cell.places = nil
 end
 
 function kinds.message(block, cell)
   if cell.live then
-    add(block, words.broken(words.begun(cell.text)))
+    blocks.add(block, words.broken(words.begun(cell.text)))
     return
   end
-  add(block, words.broken(words.trimmed(cell.text)))
+  blocks.add(block, words.broken(words.trimmed(cell.text)))
   local fence = words.open_fence(cell.text)
   if fence then
-    add(block, { fence })
+    blocks.add(block, { fence })
   end
 end
 
@@ -237,141 +123,8 @@ function kinds.reasoning(block, cell)
   local first = words.trimmed(cell.text)[1]:gsub('[*_#`]', '')
   local chunks = { { cell.live and 'Thinking' or 'Thought', 'CodexHint' } }
   cell.title = { chunks[1], { ' · ' .. first, 'CodexReasoning' } }
-  head(block, chunks)
-  quoted(block, cell.text, cell.live)
-end
-
-local COMMAND = {
-  asked = 'Asks to run ',
-  answered = 'Will run ',
-  running = 'Running ',
-  done = 'Ran ',
-  failed = 'Ran ',
-  skipped = 'Did not run ',
-}
-
-function kinds.command(block, cell)
-  local text = cell.command
-  if type(text) == 'table' then
-    text = require('codex.approval.text').command(text)
-  end
-  local lines = words.trimmed(text or '')
-  local first = #lines > 1 and lines[1] .. ' …' or lines[1]
-  if #first > MAX_LINE_BYTES then
-    first = first:sub(1, MAX_LINE_BYTES) .. '…'
-  end
-  local chunks = { { COMMAND[cell.state], 'CodexCall' }, { first, 'CodexCommand', code = true } }
-  if cell.cwd and cell.folder and words.path(cell.cwd, cell.folder) ~= '.' then
-    table.insert(chunks, { ' in ' .. words.path(cell.cwd, cell.folder), 'CodexHint' })
-  end
-  ended(chunks, cell)
-  head(block, chunks)
-  cell.title, cell.more = chunks, nil
-  if #lines > 1 then
-    fenced(block, 'sh', lines)
-  end
-  output(block, cell)
-end
-
----@param chunks codex.chat.Chunk[]
----@param files codex.chat.PatchedFile[]
-local function sums(chunks, files)
-  local added, removed = 0, 0
-  for _, file in ipairs(files) do
-    added, removed = added + file.added, removed + file.removed
-  end
-  if added > 0 then
-    table.insert(chunks, { (' +%d'):format(added), 'CodexAdded' })
-  end
-  if removed > 0 then
-    table.insert(chunks, { (' -%d'):format(removed), 'CodexRemoved' })
-  end
-end
-
-local PATCH = {
-  asked = { 'Asks to change ', 'Asks to add ', 'Asks to delete ', 'Asks to move ' },
-  answered = { 'Will change ', 'Will add ', 'Will delete ', 'Will move ' },
-  running = { 'Changing ', 'Adding ', 'Deleting ', 'Moving ' },
-  done = { 'Changed ', 'Added ', 'Deleted ', 'Moved ' },
-  failed = { 'Could not change ', 'Could not add ', 'Could not delete ', 'Could not move ' },
-  skipped = { 'Did not change ', 'Did not add ', 'Did not delete ', 'Did not move ' },
-}
-local VERB = { edit = 1, add = 2, delete = 3, move = 4 }
-local DIFF_GROUPS = { ['+'] = 'CodexAdded', ['-'] = 'CodexRemoved', ['@'] = 'CodexHunk' }
-
----@param chunks codex.chat.Chunk[]
----@param file codex.chat.PatchedFile
----@param folder string?
-local function named(chunks, file, folder)
-  table.insert(chunks, { words.path(file.path, folder), 'CodexPath', code = true })
-  if file.to then
-    table.insert(chunks, { ' to ' })
-    table.insert(chunks, { words.path(file.to, folder), 'CodexPath', code = true })
-  end
-  sums(chunks, { file })
-end
-
----@param block codex.chat.Block
----@param cell codex.chat.Cell
----@param file codex.chat.PatchedFile
----@param room integer how many lines of diffs may still be shown
----@return integer room
-local function diff(block, cell, file, room)
-  local path = file.to or file.path
-  local lines = vim.list_slice(file.diff, 1, math.max(0, room))
-  if #lines < #file.diff then
-    table.insert(lines, left_out(#file.diff - #lines))
-  end
-  if #lines == 0 then
-    return room
-  end
-  fenced(block, 'diff', lines, function(row, line, i)
-    if i > room then
-      cell.more = row
-    end
-    cell.places[row] = { path = path, line = patches.line_of(file.diff, i) }
-    local group = i > room and 'CodexHint' or DIFF_GROUPS[line:sub(1, 1)]
-    if group then
-      table.insert(block.spans, { row, 0, #line, group })
-    end
-  end)
-  return room - #lines
-end
-
-function kinds.patch(block, cell)
-  local labels = PATCH[cell.state]
-  local chunks
-  cell.places, cell.more = {}, nil
-  if #cell.files == 1 then
-    local file = cell.files[1]
-    chunks = { { labels[VERB[file.verb]], 'CodexCall' } }
-    named(chunks, file, cell.folder)
-    cell.places[0] = { path = file.to or file.path }
-  else
-    chunks = { { labels[1], 'CodexCall' }, { words.counted(#cell.files, 'file'), 'CodexPath' } }
-    sums(chunks, cell.files)
-  end
-  if cell.state == 'asked' then
-    ended(chunks, cell)
-  end
-  head(block, chunks)
-  cell.title = chunks
-  if cell.problem and vim.trim(cell.problem) ~= '' then
-    add(block, words.trimmed(cell.problem), 'CodexFailed')
-  end
-  local room = MAX_DIFF_LINES
-  for _, file in ipairs(cell.files) do
-    if #cell.files > 1 then
-      local line = { { '- ' } }
-      named(line, file, cell.folder)
-      if file.verb ~= 'edit' then
-        table.insert(line, { (' %s'):format(file.verb), 'CodexHint' })
-      end
-      cell.places[#block.lines] = { path = file.to or file.path }
-      head(block, line)
-    end
-    room = diff(block, cell, file, room)
-  end
+  blocks.head(block, chunks)
+  blocks.quoted(block, cell.text, cell.live)
 end
 
 function kinds.plan(block, cell)
@@ -381,36 +134,16 @@ function kinds.plan(block, cell)
   end
   local chunks = { { 'Plan', 'CodexCall' } }
   table.insert(chunks, { (' · %d of %d done'):format(done, #cell.steps), 'CodexHint' })
-  head(block, chunks)
+  blocks.head(block, chunks)
   if cell.explanation and vim.trim(cell.explanation) ~= '' then
-    add(block, words.trimmed(cell.explanation))
+    blocks.add(block, words.trimmed(cell.explanation))
   end
   for _, step in ipairs(cell.steps) do
     local text = table.concat(words.trimmed(step.step), ' ')
     local mark = step.status == 'completed' and '- [x] ' or '- [ ] '
     local now = step.status == 'in_progress'
-    add(block, { mark .. text .. (now and ' ← now' or '') }, now and 'CodexPlanNow' or nil)
+    blocks.add(block, { mark .. text .. (now and ' ← now' or '') }, now and 'CodexPlanNow' or nil)
   end
-end
-
-local TOOL = {
-  asked = 'Asks to use ',
-  answered = 'Will use ',
-  running = 'Using ',
-  done = 'Used ',
-  failed = 'Used ',
-  skipped = 'Did not use ',
-}
-
-function kinds.tool(block, cell)
-  local chunks = { { TOOL[cell.state], 'CodexCall' }, { cell.name, 'CodexCommand', code = true } }
-  ended(chunks, cell)
-  head(block, chunks)
-  cell.title, cell.more = chunks, nil
-  if cell.input and cell.input ~= '' then
-    fenced(block, 'json', words.lines(cell.input))
-  end
-  output(block, cell)
 end
 
 local LEVELS = {
@@ -426,11 +159,11 @@ function kinds.notice(block, cell)
   if level then
     table.insert(chunks, 1, level)
   end
-  head(block, chunks)
+  blocks.head(block, chunks)
   cell.title = chunks
-  add(block, vim.list_slice(lines, 2), group)
+  blocks.add(block, vim.list_slice(lines, 2), group)
   if cell.detail then
-    quoted(block, cell.detail)
+    blocks.quoted(block, cell.detail)
   end
 end
 

@@ -2,6 +2,7 @@
 
 local events = require('codex.chat.events')
 local folds = require('codex.chat.folds')
+local tails = require('codex.chat.tails')
 
 local M = {}
 
@@ -282,19 +283,7 @@ function View:begin()
   if self.tails then
     return
   end
-  self.tails = {}
-  local last = api.nvim_buf_line_count(self.buffer)
-  for _, window in ipairs(vim.fn.win_findbuf(self.buffer)) do
-    local row = api.nvim_win_get_cursor(window)[1]
-    local at_end = row == last
-      or api.nvim_win_call(window, function()
-        return vim.fn.foldclosedend(row) == last
-      end)
-    local is_current = window == api.nvim_get_current_win()
-    if at_end and (not is_current or api.nvim_get_mode().mode == 'n') then
-      table.insert(self.tails, window)
-    end
-  end
+  self.tails = tails.at_end(self.buffer)
 end
 
 local HEADED =
@@ -389,36 +378,10 @@ function View:finish()
     end
   end
   self:sync_waiting()
-  local tails = self.jump and vim.fn.win_findbuf(self.buffer) or self.tails
+  local windows = self.jump and vim.fn.win_findbuf(self.buffer) or self.tails
   self.tails, self.jump = nil, nil
-  for _, window in ipairs(tails) do
-    self:show_end(window)
-  end
-end
-
---- Have a window show the end.
----@param window integer
-function View:show_end(window)
-  if not api.nvim_win_is_valid(window) or api.nvim_win_get_buf(window) ~= self.buffer then
-    return
-  end
-  local last = api.nvim_buf_line_count(self.buffer)
-  local line = api.nvim_buf_get_lines(self.buffer, last - 1, last, false)[1]
-  api.nvim_win_set_cursor(window, { last, math.max(0, #line - 1) })
-  api.nvim_win_call(window, function()
-    vim.cmd('normal! zb')
-  end)
-end
-
---- Scroll the transcript of this tab page from elsewhere.
----@param key string
-function View:scroll(key)
-  for _, window in ipairs(api.nvim_tabpage_list_wins(0)) do
-    if self.buffer and api.nvim_win_get_buf(window) == self.buffer then
-      api.nvim_win_call(window, function()
-        vim.cmd('normal! ' .. key)
-      end)
-    end
+  for _, window in ipairs(windows) do
+    tails.show_end(window, self.buffer)
   end
 end
 

@@ -188,7 +188,7 @@ function M.show(view)
   M.dress(windows.transcript)
   dress_input(windows.input)
   require('codex.chat.folds').restore(view.transcript, windows.transcript)
-  view:show_end(windows.transcript)
+  require('codex.chat.tails').show_end(windows.transcript, buffer)
   api.nvim_set_current_win(windows.input)
 end
 
