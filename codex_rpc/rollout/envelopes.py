@@ -16,6 +16,8 @@ _START = re.compile(
 _INJECTED = ("<environment_context>", "<user_instructions>", "# AGENTS.md instructions for ")
 ITS_WRITERS_OWN = {"additional_tools", "ghost_snapshot", "compaction_trigger", "other"}
 """Kinds of items that only their writer understands."""
+_HANDED_IN = ("<file path=", "<selection path=")
+"""How the parts of a message begin that are what the user pointed at, not what the user said."""
 _PRIVATE_MEMBER = "internal_"
 """How the names of members begin that its writer keeps to itself when it asks the model."""
 
@@ -76,9 +78,20 @@ def conversational(payload: dict[str, Any]) -> dict[str, Any] | None:
 
 def message_text(item: dict[str, Any]) -> str:
     """The text of a message, its parts on lines of their own; "" if it has none."""
+    return "\n".join(_texts(item))
+
+
+def spoken_text(item: dict[str, Any]) -> str:
+    """The text of a message without the files and selections that were handed in with it; with
+    them if there is nothing else."""
+    texts = _texts(item)
+    return "\n".join([text for text in texts if not text.startswith(_HANDED_IN)] or texts)
+
+
+def _texts(item: dict[str, Any]) -> list[str]:
     content = item.get("content")
     if isinstance(content, str):
-        return content
+        return [content]
     parts = content if isinstance(content, list) else []
     texts = (part.get("text") for part in parts if isinstance(part, dict))
-    return "\n".join(text for text in texts if isinstance(text, str))
+    return [text for text in texts if isinstance(text, str)]

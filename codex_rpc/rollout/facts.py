@@ -18,7 +18,7 @@ from codex_rpc.rollout.envelopes import (
     TURN_STARTED,
     item_in,
     may_tell,
-    message_text,
+    spoken_text,
 )
 from codex_rpc.rollout.headers import FileHeader, string_in
 from codex_rpc.rollout.lines import Lines, object_in
@@ -72,7 +72,7 @@ class Facts:
     def _item(self, item: dict[str, Any]) -> None:
         self.item_count += 1
         if item.get("type") == "message" and item.get("role") == "user" and not self.first_text:
-            self.first_text = message_text(item).strip()
+            self.first_text = spoken_text(item).strip()
 
     def _context(self, value: dict[str, Any]) -> None:
         self.cwd = string_in(value, "cwd") or self.cwd

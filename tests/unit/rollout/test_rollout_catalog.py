@@ -90,6 +90,17 @@ def test_a_row_tells_what_the_file_says_last(home: Path) -> None:
     )
 
 
+def test_a_session_is_called_by_what_was_said_not_by_what_was_pointed_at(home: Path) -> None:
+    file = '<file path="a.py">\nx = 1\n</file>'
+    selection = '<selection path="a.py" lines="1-1">\nx = 1\n</selection>'
+    parts = [{"type": "input_text", "text": t} for t in (file, selection, "Why?")]
+    add(home, 1, {"type": "message", "role": "user", "content": parts})
+    add(home, 2, {"type": "message", "role": "user", "content": parts[:1]})
+    silent, asked = listed(home).sessions
+    assert (asked.title, asked.preview) == ("Why?", "Why?")
+    assert silent.title == '<file path="a.py"> x = 1 </file>'
+
+
 def test_a_title_wins_over_the_first_text_and_long_ones_are_cut(home: Path) -> None:
     text = "word " * 100
     add(home, 1, says(text))
