@@ -20,7 +20,7 @@ from rich.text import Text
 
 from codex_rpc.cli.checks import examine
 from codex_rpc.cli.findings import Finding, Installation, Status, Waits
-from codex_rpc.cli.process import start_logging
+from codex_rpc.cli.process import as_far_as_it_is_read, start_logging
 from codex_rpc.cli.terminal import PLAIN_SIZE, Hanging, exact
 
 EXIT_PROBLEM = 1
@@ -77,15 +77,11 @@ def run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     is_well = all(finding.status != "error" for finding in findings)
-    try:
+    with as_far_as_it_is_read():
         if arguments.json:
             print(json.dumps(_as_json(findings, is_well=is_well), indent=2))
         else:
             _show(findings, console)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Who reads has seen enough; the interpreter must not try to write the rest.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0 if is_well else EXIT_PROBLEM
 
 

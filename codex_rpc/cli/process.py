@@ -1,9 +1,12 @@
-"""What this process does to itself before it works: logging, and keeping its memory private."""
+"""What this process does to itself: its logging, its memory, and its output when nobody reads."""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 PR_SET_DUMPABLE = 4
 
@@ -38,3 +41,14 @@ def keep_memory_private() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         logging.getLogger(__name__).warning("could not mark the process as not dumpable")
+
+
+@contextmanager
+def as_far_as_it_is_read() -> Iterator[None]:
+    """Print in here; if whoever reads has seen enough, the rest is left out."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The interpreter must not try to write the rest when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -6,6 +6,7 @@ import argparse
 import json
 
 from codex_rpc import __version__
+from codex_rpc.cli.process import as_far_as_it_is_read
 from codex_rpc.protocol.schema import protocol_schema
 
 
@@ -15,5 +16,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(_arguments: argparse.Namespace) -> int:
     """Print it."""
-    print(json.dumps(protocol_schema(__version__), indent=2))
+    with as_far_as_it_is_read():
+        print(json.dumps(protocol_schema(__version__), indent=2))
     return 0
