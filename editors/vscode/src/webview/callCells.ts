@@ -49,7 +49,7 @@ export class CallView implements CellView {
     this.more += text;
   }
 
-  draw(): void {
+  draw(): boolean {
     if (this.more !== '' && this.cell.kind === 'command') {
       const output = this.cell.output + this.more;
       const cut = output.length > 2 * MAX_LIVE ? output.slice(-MAX_LIVE) : output;
@@ -62,6 +62,7 @@ export class CallView implements CellView {
       this.more = '';
       this.follow();
     }
+    return false;
   }
 
   private show(): void {

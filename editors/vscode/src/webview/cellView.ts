@@ -18,8 +18,8 @@ export interface CellView {
   put(cell: Cell): void;
   /** More of its text; shown by `draw`. */
   append(text: string): void;
-  /** Show what is not shown yet; called at most once per frame. */
-  draw(): void;
+  /** Show what is not shown yet, at most once per frame; true: there is more for the next one. */
+  draw(): boolean;
 }
 
 /** The frame of a cell: an article that can be focused, with its actions. */

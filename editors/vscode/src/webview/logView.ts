@@ -138,13 +138,19 @@ export class LogView {
   }
 
   private drawDirty(all: boolean): void {
-    for (const [view, from] of this.dirty) {
+    for (const [view, from] of [...this.dirty]) {
       const start = performance.now();
       if (all || start >= from) {
         this.dirty.delete(view);
-        view.draw();
+        let more = view.draw();
+        while (all && more) {
+          more = view.draw();
+        }
         const took = performance.now() - start;
         notBefore.set(view, took > LONG_DRAW_MS ? start + REST * took : 0);
+        if (more) {
+          this.dirty.set(view, 0);
+        }
       }
     }
   }

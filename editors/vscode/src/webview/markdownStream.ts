@@ -9,6 +9,8 @@ type Tokens = ReturnType<typeof markdown.parse>;
 
 /** A text up to this length is drawn once more as a whole when it is complete. */
 const MAX_REDRAWN = 20_000;
+/** Characters that are drawn in one frame. */
+const AT_ONCE = 6_000;
 /** Blocks that are laid out together: those out of sight need not be. */
 const TOGETHER = 24;
 
@@ -18,8 +20,11 @@ const TOGETHER = 24;
  * earlier block (a link's address, a list that went on) is mended.
  */
 export class MarkdownStream {
+  /** What is drawn or about to be, and all that has come. */
   private text = '';
+  private whole = '';
   private done = false;
+  private isWhole = false;
   /** How far the text is in blocks that have ended. */
   private settled = 0;
   private html = '';
@@ -39,18 +44,26 @@ export class MarkdownStream {
     if (!text.startsWith(this.text) || this.done) {
       this.clear();
     }
-    this.text = text;
-    this.done = done;
+    this.whole = text;
+    this.isWhole = done;
   }
 
   append(text: string): void {
-    this.text += text;
+    this.whole += text;
   }
 
-  draw(): void {
-    if (!this.done && this.growCode()) {
-      return;
+  /** Show what has come, at most a part of it at once; whether there is more to show. */
+  draw(): boolean {
+    this.text = this.whole.slice(0, this.text.length + AT_ONCE);
+    const isAll = this.text.length === this.whole.length;
+    this.done = this.isWhole && isAll;
+    if (this.done || !this.growCode()) {
+      this.drawText();
     }
+    return !isAll;
+  }
+
+  private drawText(): void {
     const rest = this.text.slice(this.settled);
     const tokens = markdown.parse(rest, this.env);
     const last = this.done ? tokens.length : startOfLast(tokens);
@@ -116,8 +129,10 @@ export class MarkdownStream {
     if (this.text.length <= MAX_REDRAWN) {
       const html = markdown.render(this.text, {});
       if (html !== this.html) {
+        const { text } = this;
         this.clear();
         this.settle(html);
+        [this.text, this.done] = [text, true];
       }
       this.settled = this.text.length;
     }
@@ -126,6 +141,8 @@ export class MarkdownStream {
   private clear(): void {
     this.root.replaceChildren(this.tail);
     this.tail.replaceChildren();
+    this.text = '';
+    this.done = false;
     this.settled = 0;
     this.html = '';
     this.tailHtml = '';

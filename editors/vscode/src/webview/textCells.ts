@@ -34,8 +34,8 @@ export class UserView implements CellView {
     // Nobody's words grow once they are sent.
   }
 
-  draw(): void {
-    // As it was put.
+  draw(): boolean {
+    return false; // As it was put.
   }
 }
 
@@ -94,8 +94,8 @@ export class MessageView implements CellView {
     this.stream.append(text);
   }
 
-  draw(): void {
-    this.stream.draw();
+  draw(): boolean {
+    return this.stream.draw();
   }
 }
 
@@ -132,7 +132,7 @@ export class ReasoningView implements CellView {
     this.text += text;
   }
 
-  draw(): void {
+  draw(): boolean {
     const title = firstLine(this.text.slice(0, 500));
     const label = title === '' ? 'Thinking' : title;
     if (this.title.textContent !== label) {
@@ -141,7 +141,7 @@ export class ReasoningView implements CellView {
     // The title need not be said twice.
     const body = this.text.replace(/^\s*\*\*([^*\n]+)\*\*\s*\n/, '');
     this.stream?.set(body, this.done);
-    this.stream?.draw();
+    return this.stream?.draw() ?? false;
   }
 }
 
@@ -174,7 +174,7 @@ export class NoticeView implements CellView {
         body.append(shown);
         const stream = new MarkdownStream(shown);
         stream.set(detail, true);
-        stream.draw();
+        while (stream.draw());
       });
       fold.open = false;
       this.root.replaceChildren(fold.root);
@@ -188,7 +188,7 @@ export class NoticeView implements CellView {
     // Notices do not grow.
   }
 
-  draw(): void {
-    // As it was put.
+  draw(): boolean {
+    return false; // As it was put.
   }
 }

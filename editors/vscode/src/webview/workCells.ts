@@ -42,8 +42,8 @@ export class PlanView implements CellView {
     // A plan is told as a whole.
   }
 
-  draw(): void {
-    // As it was put.
+  draw(): boolean {
+    return false; // As it was put.
   }
 }
 
@@ -94,8 +94,8 @@ export class PatchView implements CellView {
     // A patch is told as a whole.
   }
 
-  draw(): void {
-    // As it was put.
+  draw(): boolean {
+    return false; // As it was put.
   }
 
   private several({ id, files }: PatchCell, state: HTMLElement): HTMLElement[] {

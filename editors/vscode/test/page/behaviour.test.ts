@@ -289,6 +289,13 @@ describe('the page of the chat view', { skip }, () => {
     await stage.begin(manyMessages(50));
     await stage.put(message('x', 'new\n\n'.repeat(30)));
     assert.ok((await fromEnd()) < 48);
+    // What grows between a scrolling and its being told is nobody's going up.
+    await stage.log.evaluate((log) => {
+      log.querySelector<HTMLElement>('.list')?.style.setProperty('padding-bottom', '200px');
+      log.dispatchEvent(new Event('scroll'));
+    });
+    await stage.put(message('w', 'new'));
+    assert.ok((await fromEnd()) < 48);
     await stage.tell({ type: 'state', state: ASKING }); // Takes half of the room.
     await stage.put(message('y', 'new'));
     assert.ok((await fromEnd()) < 48);

@@ -65,7 +65,7 @@ describe('markdown that grows', { skip }, () => {
         stream.draw();
       }
       stream.set(all.join(''), true);
-      stream.draw();
+      while (stream.draw());
       const whole = document.createElement('div');
       whole.innerHTML = markdown.render(all.join(''));
       const shown = [...root.querySelectorAll(':scope > .blocks')].map((group) => group.innerHTML);

@@ -91,6 +91,15 @@ describe('the page of the chat view under load', { skip }, () => {
     return times;
   }
 
+  /** Until what is in `selector` ends with `text`: what was handed in last is drawn. */
+  async function drawn(stage: Stage, selector: string, text: string): Promise<string> {
+    await stage.page.waitForFunction(
+      ([where, end]) => document.querySelector(where)?.textContent.trimEnd().endsWith(end),
+      [selector, text] as const,
+    );
+    return (await stage.log.locator(selector).textContent()) ?? '';
+  }
+
   function show(what: string, times: object): void {
     if (process.env['SHOW_TIMES'] !== undefined) {
       console.log(what, times);
@@ -102,10 +111,17 @@ describe('the page of the chat view under load', { skip }, () => {
     const parts = deltas(20_000);
     await stage.begin([{ kind: 'message', id: 'm', text: '', done: false }]);
     const times = await stream(stage, 'm', parts);
-    await stage.put({ kind: 'message', id: 'm', text: parts.join(''), done: true });
     show('20,000 deltas of a message', times);
-    const shown = await stage.log.locator('.markdown').evaluate((text) => text.textContent.length);
-    assert.ok(shown > 60_000, `only ${shown} characters are shown`);
+    await stage.put({
+      kind: 'message',
+      id: 'm',
+      text: `${parts.join('')}
+
+The end.`,
+      done: true,
+    });
+    const shown = await drawn(stage, '.markdown', 'The end.');
+    assert.ok(shown.length > 60_000, `only ${shown.length} characters are shown`);
     assert.ok(times.longestTask < 250, `a task took ${times.longestTask} ms`);
     assert.ok(times.slowestKey < 300, `a key took ${times.slowestKey} ms`);
     assert.deepEqual(stage.complaints, []);
@@ -118,8 +134,8 @@ describe('the page of the chat view under load', { skip }, () => {
     const lines = Array.from({ length: 20_000 }, (_, at) => `x${at} = 1\n`);
     const times = await stream(stage, 'm', lines);
     show('20,000 lines of code', times);
-    const text = await stage.log.locator('code').textContent();
-    assert.ok(text?.endsWith('x19999 = 1\n'));
+    const text = await drawn(stage, 'code', 'x19999 = 1');
+    assert.equal(text.split('\n').length, 20_001);
     assert.ok(times.longestTask < 250, `a task took ${times.longestTask} ms`);
     await stage.close();
   });
@@ -141,8 +157,7 @@ describe('the page of the chat view under load', { skip }, () => {
       Array.from({ length: 20_000 }, (_, at) => `line ${at}\n`),
     );
     show('20,000 deltas of a command', times);
-    const output = (await stage.log.locator('.output').textContent()) ?? '';
-    assert.ok(output.endsWith('line 19999\n'));
+    const output = await drawn(stage, '.output', 'line 19999');
     assert.ok(output.length < 20_000);
     assert.ok(times.longestTask < 250, `a task took ${times.longestTask} ms`);
     await stage.close();

@@ -274,6 +274,32 @@ test('deltas go to the page in batches, the next when the last is drawn', async 
   assert.deepEqual(window.of('changes')[1]?.changes, [{ type: 'append', id: 'c1', text: 'x' }]);
 });
 
+test('what happens while the saved items are read comes behind them, and once', async () => {
+  let answer: (page: unknown) => void = () => undefined;
+  desk.answers.set('session/read', () => new Promise((resolve) => (answer = resolve)));
+  desk.answers.set('session/resume', () => ({ ...opened('old'), itemCount: 1, warnings: [] }));
+  const session = await desk.sessions.resume({ sessionId: 'old' });
+  desk.tell(session, { type: 'agent_message', item_id: 'm', message: 'new' });
+  const item = (text: string) => ({
+    type: 'message',
+    role: 'assistant',
+    content: [{ type: 'output_text', text }],
+  });
+  answer({
+    items: [
+      { index: 0, item: item('old') },
+      { index: 1, item: item('new') },
+    ],
+  });
+  await settled();
+  await window.say({ type: 'ready' });
+  const cells = window.of('reset').at(-1)?.cells ?? [];
+  assert.deepEqual(
+    cells.map((cell) => cell.kind === 'message' && cell.text),
+    ['old', 'new'],
+  );
+});
+
 test('a question is a card, is answered once, and the command is not run when it is rejected', async () => {
   const session = await desk.open();
   desk.tell(session, { type: 'task_started' });

@@ -98,6 +98,11 @@ test('deltas become one message, which the complete text replaces', () => {
   assert.deepEqual(told.cells, [{ kind: 'message', id: 'c1', text: 'Hello!', done: true }]);
 });
 
+test('a message that is complete before the page has drawn its beginning is there once', () => {
+  const told = new Told().take(started, delta('a'), delta('b'), message('ab'));
+  assert.deepEqual(told.cells, [{ kind: 'message', id: 'c1', text: 'ab', done: true }]);
+});
+
 test('a page is told of many deltas at once', () => {
   const told = new Told().take(started, delta('a'));
   assert.equal(told.cells.length, 1);
