@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { describe } from 'node:test';
 import { answer, text } from './support/model';
 import { scenario } from './support/scenario';
+import type { Workbench } from './support/workbench';
 
 const PROGRAM = 'def add(a, b):\n    return a - b\n';
 
@@ -34,11 +35,7 @@ describe('about what is in the editor', () => {
       await window.chat.send('Hi');
       await window.chat.saying('Hello.').waitFor();
       await window.openFile('sum.py');
-      await window.line('return').click();
-      await window.page.keyboard.press('Shift+Home');
-      await window.page.keyboard.press('Control+.');
-      const offer = window.page.locator('.action-widget').getByText('Codex: Ask…');
-      await offer.click();
+      await choose(window, 'return', 'Codex: Ask…');
       await window.fill('Why is it wrong?');
       await window.chat.saying('Because of the minus.').waitFor();
       assert.equal(machine.sessions().length, 1);
@@ -46,3 +43,21 @@ describe('about what is in the editor', () => {
     },
   );
 });
+
+/** Select a line and take an offer of its light bulb, whose menu closes when anything else moves. */
+async function choose(window: Workbench, line: string, title: string): Promise<void> {
+  const offer = window.page.locator('.action-widget').getByText(title);
+  for (let attempt = 1; ; attempt += 1) {
+    await window.line(line).click();
+    await window.page.keyboard.press('Shift+Home');
+    await window.page.keyboard.press('Control+.');
+    try {
+      await offer.click({ timeout: 10_000 });
+      return;
+    } catch (error) {
+      if (attempt === 3) {
+        throw error;
+      }
+    }
+  }
+}
