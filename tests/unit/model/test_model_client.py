@@ -31,6 +31,7 @@ from support.chat import chunk
 from support.model_server import ModelServer, completed, message_events
 
 from codex_rpc.config.settings import Config
+from codex_rpc.model import client as client_module
 from codex_rpc.model.chat import CHAT
 from codex_rpc.model.chat_request import ChatBody
 from codex_rpc.model.client import LONG_BYTES, MAX_ERROR_BYTES, HttpModel
@@ -268,7 +269,9 @@ async def test_a_request_arrives_as_it_was_meant() -> None:
     assert request["body"]["input"] == [item.value() for item in items]
 
 
-async def test_a_connection_is_used_again() -> None:
+async def test_a_connection_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    # On a busy machine a moment may be long.
+    monkeypatch.setattr(client_module, "DRAIN_S", 5)
     # The formal end of the stream comes a moment after the response is complete.
     script = {"default": {"events": [*message_events("hi"), completed(), {"sleep": 0.005}]}}
     async with ModelServer(script) as server:
