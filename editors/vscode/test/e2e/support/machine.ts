@@ -19,6 +19,8 @@ export interface Wishes {
   readonly model: readonly Response[];
   /** Files of the folder, by path. */
   readonly files?: Readonly<Record<string, string>>;
+  /** Parts of the folder that are opened as a workspace of several folders, instead of the whole. */
+  readonly folders?: readonly string[];
   /** Settings of VS Code beside those that keep it quiet. */
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Lines of config.toml's top level. */
@@ -31,6 +33,14 @@ export interface Wishes {
   readonly size?: { readonly width: number; readonly height: number };
   /** What is done before the window opens. */
   readonly before?: (machine: Machine) => Promise<void>;
+}
+
+/** The path of a workspace of some parts of `folder`. */
+function workspace(folder: string, parts: readonly string[]): string {
+  const path = join(folder, 'several.code-workspace');
+  const folders = parts.map((name) => ({ path: name }));
+  writeFileSync(path, JSON.stringify({ folders }));
+  return path;
 }
 
 /** Installs the extension once for all scenarios; `folder` becomes VS Code's extensions folder. */
@@ -75,7 +85,10 @@ export class Machine {
     });
     const vscode = start(tools, home, extensions, wishes.trusted ?? true);
     const port = await listening(vscode, join(home, 'vscode.log'));
-    const url = `http://127.0.0.1:${port}/?folder=${encodeURIComponent(folder)}`;
+    const opened = wishes.folders
+      ? `workspace=${workspace(folder, wishes.folders)}`
+      : `folder=${folder}`;
+    const url = `http://127.0.0.1:${port}/?${encodeURI(opened)}`;
     return new Machine(home, model, url, vscode, tools.codexRpc);
   }
 
