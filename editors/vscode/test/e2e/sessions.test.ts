@@ -81,6 +81,16 @@ describe('the sessions tree', () => {
         assert.equal(machine.sessions().length, 1);
 
         await window.choose(window.row('Tell me about kelp').first(), 'Fork Session…');
+        // While the list is read anew VS Code does not say which session was meant: it is asked for.
+        const asked = window.quickTitle('Codex: Fork Session').waitFor({ timeout: 3_000 });
+        if (
+          await asked.then(
+            () => true,
+            () => false,
+          )
+        ) {
+          await window.page.keyboard.press('Enter');
+        }
         await window.until(() => machine.sessions().length === 2, 'there is a second session');
         await window.chat.saying('Up to sixty metres.').waitFor();
         await window.chat.send('Where does it grow?');

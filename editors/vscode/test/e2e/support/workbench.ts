@@ -146,9 +146,12 @@ export class Workbench {
   /** Choose an entry of the context menu of `place`. */
   async choose(place: Locator, name: string): Promise<void> {
     await place.click({ button: 'right' });
-    await this.page.locator('.monaco-menu').getByRole('menuitem', { name, exact: true }).hover();
-    // Not a click: a menu that has only just opened does not take any.
+    const menu = this.page.locator('.monaco-menu');
+    await menu.getByRole('menuitem', { name, exact: true }).hover();
+    // Not a click: a menu that has only just opened does not take any, nor a key before it follows.
+    await menu.locator('.action-item.focused', { hasText: name }).waitFor();
     await this.page.keyboard.press('Enter');
+    await menu.waitFor({ state: 'detached' });
   }
 
   statusItem(text: string | RegExp): Locator {
