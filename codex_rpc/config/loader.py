@@ -99,6 +99,7 @@ def load_config(
         auto_compact_token_limit=table.get("model_auto_compact_token_limit"),
         deny_read=tuple(str(expanded(p, environ)) for p in table.get("sandbox_deny_read", ())),
         mcp_servers=enabled_servers(servers, environ),
+        mcp_server_names=frozenset(servers),
         history=_history(table),
         experimental_resume=_resume_path(table, environ),
         warnings=layers.warnings + instructions.warnings + missing_tokens(servers, environ),

@@ -180,6 +180,8 @@ class Config:
     below the session's folder and below each writable root. CODEX_HOME/auth.json is denied too."""
     mcp_servers: tuple[McpServer, ...] = ()
     """The enabled ones, sorted by name."""
+    mcp_server_names: frozenset[str] = frozenset()
+    """Of all of them, also those that are not enabled."""
     history: HistorySettings = HistorySettings()
     tool_output_max_bytes: int = 10 * 1024
     """Of a command's output, what the model is given at most; 0: no limit."""

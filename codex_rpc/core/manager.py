@@ -7,7 +7,7 @@ gives the id, the recorder and the history; then the session is constructed once
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -46,6 +46,7 @@ from codex_rpc.protocol.errors import (
     SessionClosed,
     SessionNotFound,
 )
+from codex_rpc.protocol.ids import SessionId
 from codex_rpc.protocol.params import (
     ConfigureParams,
     ConfigureResult,
@@ -75,8 +76,8 @@ class SessionManager:
         self._closed: set[str] = set()
         self.saved_sessions = SavedSessions(services.store, self._live)
         """The saved sessions."""
-        self.workspace: Workspace = NoEditor()
-        """The client's editor, for sessions that are opened from now on."""
+        self.workspace_of: Callable[[SessionId], Workspace] = lambda _session_id: NoEditor()
+        """The client's editor as a session sees it, for those that are opened from now on."""
         self._resuming = anyio.Lock()
         self._was_configured = False
         self._sources = Sources(services)
@@ -101,6 +102,14 @@ class SessionManager:
     def providers(self) -> Sequence[str]:
         """The names of the configured model providers."""
         return self._services.providers()
+
+    async def config(self, cwd: str) -> Config:
+        """The configuration of a session in `cwd` for which nothing else is said.
+
+        Raises:
+            InvalidParams, ConfigError
+        """
+        return await self._sources.config(existing_directory(cwd, "cwd"), SessionOverrides())
 
     # Opening.
 
@@ -229,7 +238,8 @@ class SessionManager:
             raise InvalidState(f"session {saved.session_id} is live here from another file")
         config, told, warnings = await self._sources.of_saved(saved, cwd, overrides)
         history = history_of(saved)
-        parts = await self._sources.parts(config, self.workspace)
+        workspace = self.workspace_of(saved.session_id)
+        parts = await self._sources.parts(config, workspace)
         session = construct(self._services, saved.session_id, history, log, config, told, parts)
         session.env.title = saved.title
         session.env.interrupted = saved.interrupted
@@ -288,8 +298,8 @@ class SessionManager:
         title: str | None = None,
     ) -> Opened:
         """A session in a new file, which holds `history` from the start."""
-        parts = await self._sources.parts(config, self.workspace)
         session_id = self._services.new_session_id()
+        parts = await self._sources.parts(config, self.workspace_of(session_id))
         now = self._services.clock.now()
         header = Header(
             id=session_id,

@@ -73,6 +73,13 @@ class ModelClient(Protocol):
         for nothing else."""
         ...
 
+    async def models(self) -> Sequence[str]:
+        """The names of what the provider offers to talk to, asked anew; (): it does not tell.
+
+        Takes two seconds at most, and does not raise.
+        """
+        ...
+
     async def aclose(self) -> None:
         """Close kept connections. Idempotent."""
         ...
@@ -146,6 +153,16 @@ class ToolBox(Protocol):
 
         Raises:
             ToolError: it cannot be read, is no text, or may not be read.
+        """
+        ...
+
+    async def working_diff(self, context: TurnContext) -> str:
+        """What is not committed in the folder of `context`, as git tells it; "": nothing.
+
+        Nothing is run for it but git, and that as confined as what only reads.
+
+        Raises:
+            ToolError: there is no repository, or git cannot be asked.
         """
         ...
 

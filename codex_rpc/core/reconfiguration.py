@@ -63,9 +63,14 @@ def overridden(context: TurnContext, op: OverrideTurnContext) -> TurnContext:
         approval_policy=op.approval_policy or context.approval_policy,
         sandbox_policy=op.sandbox_policy or context.sandbox_policy,
         model=op.model or context.model,
-        effort=op.effort or context.effort,
-        summary=op.summary or context.summary,
+        effort=_unless_none(op.effort or context.effort),
+        summary=_unless_none(op.summary or context.summary),
     )
+
+
+def _unless_none(value: str | None) -> str | None:
+    """As config.toml has it: what is called "none" is not asked for."""
+    return None if value == "none" else value
 
 
 def reconfigured(context: TurnContext, op: ConfigureSession, config: Config) -> TurnContext:

@@ -64,6 +64,7 @@ from codex_rpc.protocol.ops import (
     UserInput,
 )
 from codex_rpc.protocol.params import SessionOverrides
+from codex_rpc.protocol.policy import SandboxMode, SandboxPolicy
 from codex_rpc.protocol.records import Record
 
 logger = logging.getLogger(__name__)
@@ -130,6 +131,28 @@ class Session:
     def unsaved(self) -> int:
         """How many records are not in the file."""
         return self.env.recorder.log.unsaved
+
+    async def configured_sandbox(self, mode: SandboxMode) -> SandboxPolicy:
+        """What the user's configuration makes of `mode`: its writable roots and its network.
+
+        Raises:
+            ConfigError
+        """
+        said = {**(self.overrides.config or {}), "sandbox_mode": mode}
+        overrides = evolve(self.overrides, config=said, sandbox_policy=None)
+        cwd = self.env.context.cwd
+        config = await anyio.to_thread.run_sync(
+            lambda: self.services.configure(cwd=cwd, overrides=overrides)
+        )
+        return config.sandbox_policy
+
+    async def working_diff(self) -> str:
+        """What is not committed in the session's folder; "": nothing.
+
+        Raises:
+            ToolError: there is no repository, or git cannot be asked.
+        """
+        return await self.env.tools.working_diff(self.env.context)
 
     # For clients.
 

@@ -7,7 +7,7 @@ dialect's, what failures mean is `errors`', and what is known of a model's size 
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, cast
 
@@ -22,6 +22,7 @@ from codex_rpc.model.connections import map_exceptions
 from codex_rpc.model.dialect import Body, Dialect, Reader
 from codex_rpc.model.errors import http_error
 from codex_rpc.model.http_request import endpoint, headers
+from codex_rpc.model.limits import ask_models
 from codex_rpc.model.opening import open_http
 from codex_rpc.model.read_ahead import ReadAhead
 from codex_rpc.model.windows import Windows
@@ -97,6 +98,14 @@ class HttpModel:
         except ModelRejected:
             # The first request meets the same error, and whoever makes it can tell the user.
             return
+
+    async def models(self) -> Sequence[str]:
+        """The names of what the server offers to talk to; (): it does not tell."""
+        try:
+            http = await self._client(self._asked(self._config.model))
+        except ModelRejected:
+            return ()
+        return await ask_models(http, self._provider)
 
     @asynccontextmanager
     async def stream(self, prompt: Prompt) -> AsyncGenerator[AsyncIterator[ModelEvent]]:

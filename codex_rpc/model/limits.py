@@ -1,4 +1,4 @@
-"""What a server tells of a model's limits, asked of it in its own way.
+"""What a server tells of its models and their limits, asked of it in its own way.
 
 Owns which address tells what, and how an answer is believed: numbers that make no sense are
 passed over, and where several fit the smallest counts. It needs no model to be loaded and
@@ -14,7 +14,7 @@ loads none. It does not know what is done with the limits, nor what is configure
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -63,6 +63,35 @@ async def ask_limits(http: httpx.AsyncClient, provider: Provider, model: str) ->
     with anyio.move_on_after(TIMEOUT_S):
         return await _ask(asking, _BY_PROVIDER.get(provider.id) or _BY_PORT.get(asking.port))
     return Limits()
+
+
+async def ask_models(http: httpx.AsyncClient, provider: Provider) -> tuple[str, ...]:
+    """The names of what the server offers to talk to, in its order; (): it does not tell.
+
+    Takes at most two seconds and one request. Never raises.
+    """
+    asking = _Asking(http, provider, "")
+    if not asking.host:
+        return ()
+    with anyio.move_on_after(TIMEOUT_S):
+        entries = _entries(await asking.get("/models"))
+        names = [next(_names(entry), "") for entry in entries if _talks(entry)]
+        return tuple(dict.fromkeys(filter(None, names)))
+    return ()
+
+
+def _talks(entry: dict[str, Any]) -> bool:
+    """Whether a model answers in words, as far as its kind and its name tell."""
+    name = next(_names(entry), "").lower()
+    return entry.get("type") not in _SILENT_TYPES and not any(word in name for word in _SILENT)
+
+
+_SILENT_TYPES = ("embedding", "embeddings", "image", "audio", "moderation", "rerank")
+_SILENT = (
+    *("embed", "whisper", "tts", "dall-e", "moderation", "realtime", "audio", "transcribe"),
+    *("gpt-image", "sora", "rerank", "babbage", "davinci"),
+)
+"""In the names of models that only hear, speak, draw or sort."""
 
 
 # The servers.
@@ -185,12 +214,17 @@ def _find(entries: list[dict[str, Any]], model: str) -> dict[str, Any] | None:
 def _named(entries: list[dict[str, Any]], model: str) -> dict[str, Any] | None:
     wanted = {model, f"{model}:latest"} if model else set()
     for entry in entries:
-        aliases = entry.get("aliases")
-        names = [entry.get(key) for key in ("id", "key", "model", "name", "canonical_slug")]
-        names += aliases if isinstance(aliases, list) else []
-        if any(isinstance(name, str) and name in wanted for name in names):
+        if not wanted.isdisjoint(_names(entry)):
             return entry
     return None
+
+
+def _names(entry: dict[str, Any]) -> Iterator[str]:
+    """What a model is called, the name under which it is asked for first."""
+    aliases = entry.get("aliases")
+    names = [entry.get(key) for key in ("id", "key", "model", "name", "canonical_slug")]
+    names += aliases if isinstance(aliases, list) else []
+    return (name for name in names if isinstance(name, str))
 
 
 def _told(entry: dict[str, Any] | None) -> Limits:

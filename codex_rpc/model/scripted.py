@@ -105,6 +105,10 @@ class ScriptedModel:
     async def prepare(self) -> None:
         """Nothing has to be loaded."""
 
+    async def models(self) -> Sequence[str]:
+        """A script asks nobody which model it plays."""
+        return ()
+
     @asynccontextmanager
     async def stream(self, prompt: Prompt) -> AsyncGenerator[AsyncIterator[ModelEvent]]:
         """Play what comes next.

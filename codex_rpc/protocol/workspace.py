@@ -53,6 +53,8 @@ class EditResult:
     done. After `refused` it is for the documents to say whether something is left of it."""
     reason: str = ""
     """Why it was not done, in words; for the model."""
+    notes: tuple[str, ...] = ()
+    """What became of it otherwise than asked for, in sentences; for the model."""
 
 
 class Workspace(Protocol):
@@ -60,6 +62,13 @@ class Workspace(Protocol):
 
     async def ready(self) -> None:
         """Wait until everything that the editor has told so far is known."""
+        ...
+
+    async def look(self, paths: Sequence[Path]) -> None:
+        """Find out how the editor has the files at `paths`, so that `document` knows.
+
+        Where editors tell by themselves what is open, there is nothing to do.
+        """
         ...
 
     def document(self, path: Path) -> OpenDocument | None:
@@ -126,6 +135,9 @@ class NoEditor:
 
     async def ready(self) -> None:
         """There is nothing to wait for."""
+
+    async def look(self, paths: Sequence[Path]) -> None:
+        """Nothing is open."""
 
     def document(self, path: Path) -> OpenDocument | None:  # noqa: ARG002
         """Nothing is open."""

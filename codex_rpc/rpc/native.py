@@ -34,7 +34,9 @@ class NativeFront:
     def __init__(self, manager: SessionManager, connection: Connection, *, version: str) -> None:
         outbox, outgoing = connection.outbox, connection.outgoing
         self._gate = Gate(outgoing, connection.calls, version=version)
-        manager.workspace = EditorWorkspace(self._gate, outgoing)
+        workspace = EditorWorkspace(self._gate, outgoing)
+        # One editor, and the same documents in all sessions.
+        manager.workspace_of = lambda _session_id: workspace
         methods = SessionMethods(manager, outbox)
         commands = Commands(manager, methods, self._gate)
         self._progress = Progress(manager, self._gate, outgoing)

@@ -213,6 +213,16 @@ class ToolBox:
         await self._workspace.ready()
         return await text_of(path, part, workspace=self._workspace, rules=self._sandbox, cwd=cwd)
 
+    async def working_diff(self, context: TurnContext) -> str:
+        """What is not committed in the folder of `context`, as git tells it; "": nothing.
+
+        Raises:
+            ToolError: there is no repository, or git cannot be asked.
+        """
+        from codex_rpc.tools.working_diff import working_diff
+
+        return await working_diff(self._shell, context)
+
     async def aclose(self) -> None:
         """Let go of the MCP servers, and remove what the sandbox keeps on disk. Idempotent."""
         if self.__dict__.get("_mcp") is not None:

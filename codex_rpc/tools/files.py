@@ -59,7 +59,17 @@ async def text_of(
     Raises:
         ToolError: it may not be read, or cannot be; it is no text; or it has no such lines.
     """
+    if await anyio.to_thread.run_sync(_may_look, path, rules, cwd):
+        await workspace.look([path])
     return await anyio.to_thread.run_sync(_text_of, path, part, workspace, rules, cwd)
+
+
+def _may_look(path: Path, rules: FileRules, cwd: Path) -> bool:
+    """Whether there is anything to ask the editor for; why not is found out later."""
+    try:
+        return rules.may_read(path, cwd)
+    except (OSError, ValueError):
+        return False
 
 
 def _text_of(

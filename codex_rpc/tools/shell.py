@@ -81,7 +81,7 @@ class ApprovalScope:
 
 
 @frozen(kw_only=True)
-class _Form:
+class Form:
     """A command in a form in which it can be started."""
 
     argv: tuple[str, ...]
@@ -97,8 +97,8 @@ class _Plan:
     cwd: Path
     context: TurnContext
     case: Case
-    form: _Form
-    free: _Form
+    form: Form
+    free: Form
     """The same without the sandbox."""
     unsaved: tuple[Path, ...] = ()
     """What it does not see as the user does."""
@@ -192,12 +192,12 @@ class Shell:
             has_saved = True
 
     async def _plan(self, command: Command, cwd: Path, context: TurnContext) -> _Plan:
-        free = _Form(
+        free = Form(
             argv=command.argv,
             env={**self._env, **command.env},
             confinement=self._sandbox.unconfined(),
         )
-        trusted = await self._trusted_form(command, cwd, context)
+        trusted = await self.reading(command, cwd, context)
         case = Case(
             approval=context.approval_policy,
             mode=context.sandbox_policy.mode,
@@ -214,9 +214,7 @@ class Shell:
             form = evolve(free, confinement=confinement)
         return _Plan(command=command, cwd=cwd, context=context, case=case, form=form, free=free)
 
-    async def _trusted_form(
-        self, command: Command, cwd: Path, context: TurnContext
-    ) -> _Form | None:
+    async def reading(self, command: Command, cwd: Path, context: TurnContext) -> Form | None:
         """The form in which the command is known to only read; None: it is not, or it would make
         no difference."""
         policy = context.sandbox_policy
@@ -243,7 +241,7 @@ class Shell:
             if filters is None:
                 return None
             env = without_programs(trusted.env, filters)
-        return _Form(argv=trusted.argv, env=env, confinement=confinement)
+        return Form(argv=trusted.argv, env=env, confinement=confinement)
 
     async def _run(self, plan: _Plan, call_id: CallId, host: ToolHost) -> ToolOutcome:
         """Run it, and if the sandbox stops it and the user agrees, once more without.
@@ -286,7 +284,7 @@ class Shell:
         return decision in _APPROVED
 
 
-async def _start(execution: Execution, form: _Form, command: Command) -> None:
+async def _start(execution: Execution, form: Form, command: Command) -> None:
     await execution.run(form.argv, form.env, form.confinement, timeout_ms=command.timeout_ms)
 
 

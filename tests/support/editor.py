@@ -104,6 +104,9 @@ class FakeEditor:
 
     # The port.
 
+    async def look(self, paths: Sequence[Path]) -> None:
+        """It has told already."""
+
     async def ready(self) -> None:
         self.readied += 1
 

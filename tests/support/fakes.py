@@ -90,6 +90,8 @@ class FakeModel:
     stores_responses: bool = False
     max_retries: int = 3
     window: int | None = 1000
+    offered: Sequence[str] = ()
+    """The names of models, if anyone asks."""
     open_streams: int = 0
     prepared: anyio.Event = field(factory=anyio.Event)
 
@@ -98,6 +100,9 @@ class FakeModel:
 
     async def prepare(self) -> None:
         self.prepared.set()
+
+    async def models(self) -> Sequence[str]:
+        return self.offered
 
     async def aclose(self) -> None:
         pass
@@ -194,6 +199,9 @@ class FakeTools:
             raise ToolError(f"cannot read {path}")
         text = self.texts[str(path)]
         return text if part is None else f"{part.start.line}:{part.end.line} of {text}"
+
+    async def working_diff(self, context: TurnContext) -> str:
+        raise ToolError(f"{context.cwd} is in no repository")
 
     async def aclose(self) -> None:
         self.closed = True

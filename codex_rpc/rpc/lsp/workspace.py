@@ -42,6 +42,9 @@ class EditorWorkspace:
         """Wait until everything that the editor has told so far is known."""
         await self._gate.ready()
 
+    async def look(self, paths: Sequence[Path]) -> None:
+        """The editor has told already."""
+
     def document(self, path: Path) -> OpenDocument | None:
         """What is open under `path` or another name of the same file; None: nothing is."""
         documents = self._gate.documents

@@ -62,7 +62,10 @@ async def apply(
     )
     if not is_applied:
         return await _given_up(staged, routes, workspace, patience, result, label)
-    return await _committed(staged, routes, workspace, patience, label)
+    done = await _committed(staged, routes, workspace, patience, label)
+    if isinstance(done, Written) and result is not None and result.notes:
+        return evolve(done, notes=(*done.notes, *result.notes))
+    return done
 
 
 async def _given_up(

@@ -15,7 +15,8 @@ told to look again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ from codex_rpc.protocol.tools import ToolHost, ToolOutcome, TurnContext
 from codex_rpc.protocol.workspace import OpenDocument, Workspace
 from codex_rpc.tools.patch import turn_diff
 from codex_rpc.tools.patch.applying import Outdated, apply
-from codex_rpc.tools.patch.grammar import parse_patch
+from codex_rpc.tools.patch.grammar import Operation, UpdateFile, parse_patch
 from codex_rpc.tools.patch.patience import GRACE_S, Patience, patience
 from codex_rpc.tools.patch.permission import FileRules, Refuse, assess
 from codex_rpc.tools.patch.plan import FileEdit, Plan, make_plan, named
@@ -163,8 +164,9 @@ class PatchTool:
         Raises:
             ToolError: it is no patch, or does not fit the files; nothing was announced.
         """
-        prepare = partial(self._prepare, patch, cwd, host.context)
-        agreed = await self._agreed(prepare, call_id, host)
+        operations = await anyio.to_thread.run_sync(parse_patch, patch)
+        prepare = partial(self._prepare, operations, cwd, host.context)
+        agreed = await self._agreed(prepare, _paths_of(operations, cwd), call_id, host)
         if isinstance(agreed, ToolOutcome):
             return agreed
         begin = PatchApplyBegin(call_id, agreed.auto_approved, agreed.plan.changes)
@@ -184,10 +186,11 @@ class PatchTool:
         return outcome
 
     async def _agreed(
-        self, prepare: Prepare, call_id: CallId, host: ToolHost
+        self, prepare: Prepare, paths: Sequence[Path], call_id: CallId, host: ToolHost
     ) -> Agreed | ToolOutcome:
         """What is to be applied, by what the editor has now; an outcome: nothing is."""
         agreed: Agreed | None = None
+        await self._workspace.look(paths)
         for again in (False, True):
             worked = await anyio.to_thread.run_sync(prepare)
             if isinstance(worked.verdict, Refuse):
@@ -204,6 +207,9 @@ class PatchTool:
             if isinstance(answer, ToolOutcome):
                 return answer
             agreed = evolve(answer, again=again)
+            if not agreed.auto_approved:
+                # The user may have taken any time to answer.
+                await self._workspace.look(paths)
             changed = await self._outdated(agreed.plan)
             if changed is None:
                 return agreed
@@ -239,9 +245,9 @@ class PatchTool:
         """What is shown of a file by an editor that makes our changes."""
         return self._workspace.document(path) if self._workspace.can_edit else None
 
-    def _prepare(self, patch: str, cwd: Path, context: TurnContext) -> Worked:
+    def _prepare(self, operations: Sequence[Operation], cwd: Path, context: TurnContext) -> Worked:
         plan = make_plan(
-            parse_patch(patch),
+            operations,
             cwd=cwd,
             session_cwd=context.cwd,
             may_read=partial(self._may_read, context.cwd),
@@ -329,6 +335,14 @@ class PatchTool:
         present = [edit.shown for edit in plan.edits if edit.after is not None]
         if present:
             await self._workspace.show(present[0])
+
+
+def _paths_of(operations: Sequence[Operation], cwd: Path) -> list[Path]:
+    """What a patch has to do with, as the editor would call it."""
+    names = [operation.path for operation in operations]
+    names += [o.move_to for o in operations if isinstance(o, UpdateFile) and o.move_to is not None]
+    # What can be no path is told of when the patch is worked out.
+    return [Path(os.path.normpath(cwd / name)) for name in names if "\0" not in name]
 
 
 def _patch_of(call: Item) -> str:

@@ -16,6 +16,7 @@ from codex_rpc.protocol import events as ev
 from codex_rpc.protocol import ops
 from codex_rpc.protocol.converter import structure
 from codex_rpc.protocol.errors import InvalidParams, InvalidState
+from codex_rpc.protocol.ids import SessionId
 from codex_rpc.protocol.items import Item
 from codex_rpc.protocol.params import ConfigureParams
 from codex_rpc.protocol.tools import Review, ToolHost, ToolOutcome
@@ -206,8 +207,15 @@ async def test_a_secret_in_what_the_user_made_of_a_patch_is_masked(
 async def test_sessions_are_given_the_editor_of_their_client(
     world: World, manager: SessionManager
 ) -> None:
-    editor = manager.workspace = NoEditor()
+    editor, asked = NoEditor(), list[str]()
+
+    def workspace_of(session_id: SessionId) -> NoEditor:
+        asked.append(session_id)
+        return editor
+
+    manager.workspace_of = workspace_of
     opened = await manager.configure(ConfigureParams(cwd="/"))
+    assert asked == [opened.session.id]
     assert world.workspace is editor
     world.workspace = NoEditor()
     await opened.session.submit(ops.ConfigureSession(cwd=str(Path("/"))))

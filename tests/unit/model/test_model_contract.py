@@ -145,3 +145,13 @@ async def test_the_properties_are_there(model: ModelClient) -> None:
     assert isinstance(model.stores_responses, bool)
     assert model.max_retries >= 0
     assert (model.context_window("m") or 1) > 0
+
+
+@pytest.mark.parametrize("make", [responses, chat, scripted, FakeModel])
+async def test_a_client_tells_its_models_or_none_and_never_fails(
+    make: Callable[[], ModelClient],
+) -> None:
+    client = make()
+    with anyio.fail_after(5):
+        assert all(isinstance(name, str) for name in await client.models())
+        await client.aclose()

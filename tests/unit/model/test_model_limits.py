@@ -21,7 +21,7 @@ from model_support import a_provider
 
 from codex_rpc.config.settings import Provider
 from codex_rpc.model import limits
-from codex_rpc.model.limits import MAX_BYTES, Limits, ask_limits
+from codex_rpc.model.limits import MAX_BYTES, Limits, ask_limits, ask_models
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "limits"
 RECORDED = {path.stem: json.loads(path.read_text()) for path in sorted(GOLDEN.glob("*.json"))}
@@ -471,3 +471,43 @@ async def test_no_key_gets_into_the_logs(caplog: pytest.LogCaptureFixture) -> No
             await ask(a_provider(server.base_url(), http_headers={"x-token": "tok-secret"}))
         await ask(a_provider("http://127.0.0.1:1/v1"))
     assert "secret" not in caplog.text
+
+
+# The list of models.
+
+
+async def models_of(answer: Any) -> tuple[str, ...]:
+    async with serving({"GET /v1/models": answer}) as server, httpx.AsyncClient() as http:
+        with anyio.fail_after(5):
+            return await ask_models(http, a_provider(server.base_url()))
+
+
+@pytest.mark.parametrize("name", RECORDED)
+async def test_a_recorded_server_tells_its_models_under_the_names_they_are_asked_by(
+    name: str,
+) -> None:
+    case = RECORDED[name]
+    answers = {key: case["answers"][key] for key in case["answers"] if key.endswith("/models")}
+    async with serving(case["answers"]) as server, httpx.AsyncClient() as http:
+        provider = a_provider(server.base_url(case["base_path"]), id=case["provider_id"])
+        offered = await ask_models(http, provider)
+        assert len(server.requests) == 1
+    if server.requests[0] in answers:
+        assert offered
+
+
+async def test_models_that_do_not_talk_are_left_out() -> None:
+    ids = ["gpt-5", "text-embedding-3-small", "whisper-1", "gpt-5", "o3", "dall-e-3"]
+    entries: list[Any] = [{"id": id_} for id_ in ids]
+    entries += [{"id": "e5", "type": "embedding"}, {"id": 7}, "x", {}]
+    assert await models_of({"data": entries}) == ("gpt-5", "o3")
+
+
+@pytest.mark.parametrize("answer", [404, b"garbage", [], {}, {"data": None}, {"data": "x"}])
+async def test_a_server_that_does_not_tell_has_no_models(answer: Any) -> None:
+    assert await models_of(answer) == ()
+
+
+async def test_an_address_that_is_none_has_no_models() -> None:
+    async with httpx.AsyncClient() as http:
+        assert await ask_models(http, a_provider("")) == ()

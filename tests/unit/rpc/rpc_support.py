@@ -100,9 +100,14 @@ class FakeManager:
     undone: list[str] = field(factory=list)
     """Methods that were cancelled while they waited."""
     unsaved: int = 0
-    workspace: Any = None
+    workspace_of: Any = None
     """What the connection has put there."""
     providers: list[str] = field(factory=lambda: ["openai", "scripted"])
+
+    @property
+    def workspace(self) -> Any:
+        """The editor, as any session sees it."""
+        return self.workspace_of("a session")
 
     @property
     def saved_sessions(self) -> FakeManager:
