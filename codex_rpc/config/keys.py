@@ -104,6 +104,7 @@ _SESSION_KEYS: dict[str, Node] = {
     "model_context_window": POSITIVE,
     "model_max_output_tokens": POSITIVE,
     "model_auto_compact_token_limit": COUNT,
+    "max_turn_requests": POSITIVE,
     "model_reasoning_effort": _choice("none", "minimal", "low", "medium", "high", "xhigh"),
     "model_reasoning_summary": _choice("none", "auto", "concise", "detailed"),
     "disable_response_storage": FLAG,

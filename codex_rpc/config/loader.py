@@ -114,6 +114,7 @@ _SAME_IN_CONFIG = (
     "patch_review",
     "model_context_window",
     "model_max_output_tokens",
+    "max_turn_requests",
     "disable_response_storage",
     "tool_output_max_bytes",
     "tool_output_max_lines",

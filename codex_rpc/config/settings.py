@@ -161,6 +161,8 @@ class Config:
     auto_compact_token_limit: int | None = None
     """A conversation of more tokens is compacted; None: nine tenths of the context window, if that
     is known; 0: never."""
+    max_turn_requests: int | None = None
+    """A turn ends after as many answers of the model; None: when it has nothing more to say."""
     disable_response_storage: bool = False
     notify: tuple[str, ...] = ()
     """A program and its first arguments, run after each turn."""

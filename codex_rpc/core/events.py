@@ -87,7 +87,7 @@ def _size(value: Any) -> int:
     pending = [value]
     while pending:
         match pending.pop():
-            case str() as text:
+            case str() | bytes() as text:
                 size += len(text)
             case list() | tuple() as members:
                 pending.extend(members)
@@ -128,6 +128,8 @@ class EventQueue:
         self._on_ready: Callable[[], None] = lambda: None
         self._drained = anyio.Event()
         self._read = anyio.Event()
+        self.tells_items = False
+        """Whether the reader wants `ItemRecorded` as well."""
 
     @property
     def full(self) -> bool:

@@ -34,6 +34,7 @@ from codex_rpc.core.services import Services
 from codex_rpc.core.surroundings import Surroundings
 from codex_rpc.core.turn import Aborted, Completed, Ending, Failed, Turn
 from codex_rpc.protocol.errors import (
+    AnswerFiltered,
     CodexError,
     ConfigError,
     InvalidParams,
@@ -49,6 +50,7 @@ from codex_rpc.protocol.events import (
     ShutdownComplete,
 )
 from codex_rpc.protocol.ids import SESSION_SUBMISSION, SessionId, SubmissionId
+from codex_rpc.protocol.model import StopReason
 from codex_rpc.protocol.ops import (
     AddToHistory,
     Compact,
@@ -404,9 +406,12 @@ class Session:
                 await self._reconfigure(submission.id, op)
 
     async def _run_turn(self, submission: Submission) -> None:
-        limit = self.config.auto_compact_token_limit
         turn = self._turn = Turn(
-            self.env, submission.id, self.env.context, auto_compact_limit=limit
+            self.env,
+            submission.id,
+            self.env.context,
+            auto_compact_limit=self.config.auto_compact_token_limit,
+            max_requests=self.config.max_turn_requests,
         )
         if self._starting == submission.id:
             self._starting = None
@@ -420,7 +425,8 @@ class Session:
             if turn.scope.cancelled_caught:
                 ending = Aborted(turn.reason)
         except CodexError as exc:
-            ending = Failed(exc.message, _code(exc))
+            stop_reason: StopReason | None = "refusal" if isinstance(exc, AnswerFiltered) else None
+            ending = Failed(exc.message, _code(exc), stop_reason)
         except Exception as exc:
             logger.exception("a turn failed in a way that was not foreseen")
             ending = Failed(f"internal error ({type(exc).__name__}); the session can go on")

@@ -16,7 +16,7 @@ from codex_rpc.core.inbox import Gate, Mailbox
 from codex_rpc.core.ports import Clock, ModelClient, ToolBox
 from codex_rpc.core.recorder import Recorder
 from codex_rpc.core.redaction import Redactor
-from codex_rpc.protocol.events import Event, EventMsg
+from codex_rpc.protocol.events import Event, EventMsg, ItemRecorded
 from codex_rpc.protocol.ids import SessionId, SubmissionId
 from codex_rpc.protocol.records import ContextRecord
 from codex_rpc.protocol.tools import TurnContext
@@ -55,7 +55,7 @@ class Surroundings:
         """Announce when there is room."""
         await self.events.put(Event(id, msg, self.recorder.failing))
 
-    def announce_now(self, id: SubmissionId, msg: EventMsg) -> None:  # noqa: A002
+    def announce_now(self, id: SubmissionId, msg: EventMsg | ItemRecorded) -> None:  # noqa: A002
         """Announce whether or not the client reads."""
         self.events.put_now(Event(id, msg, self.recorder.failing))
 

@@ -37,6 +37,7 @@ from codex_rpc.protocol.events import (
     ContextCompacted,
     Error,
     EventMsg,
+    ItemRecorded,
     TaskComplete,
     TaskStarted,
     TokenCount,
@@ -49,6 +50,7 @@ from codex_rpc.protocol.items import (
     CALL_OUTPUT_KINDS,
     Item,
     call_output,
+    is_refusal,
     message_text,
     part_texts,
     text_message,
@@ -61,6 +63,7 @@ from codex_rpc.protocol.model import (
     Prompt,
     ReasoningDelta,
     ResponseCompleted,
+    StopReason,
     TextDelta,
     Usage,
 )
@@ -79,9 +82,10 @@ CUT_OFF_OUTPUT = (
 
 @frozen
 class Completed:
-    """The model had nothing more to say."""
+    """The model had nothing more to say, or was not let."""
 
     last_agent_message: str | None
+    stop_reason: StopReason | None = None
 
 
 @frozen
@@ -97,6 +101,7 @@ class Failed:
 
     message: str
     code: int | None = None
+    stop_reason: StopReason | None = None
 
 
 Ending = Completed | Aborted | Failed
@@ -108,6 +113,7 @@ class _Attempt:
 
     items: int = 0
     calls: int = 0
+    stop_reason: StopReason | None = None
     text_item_id: str = ""
     """The item of the last text delta, for a server whose items carry no id."""
     texts: dict[str, RedactedStream] = field(factory=dict)
@@ -133,6 +139,8 @@ class Turn:
     """What cancelled calls left to be recorded."""
     auto_compact_limit: int | None = None
     """As configured (`compaction.is_due`)."""
+    max_requests: int | None = None
+    """How many answers of the model are asked for; None: as many as it wants to give."""
 
     def stop(self, reason: AbortReason) -> None:
         """Cancel the turn; the first reason counts."""
@@ -157,6 +165,7 @@ class Turn:
             await self._compact(retries)
             return Completed(None)
         fresh, shortened = True, False
+        answers = 0
         while True:
             if fresh:
                 await self._join()
@@ -187,8 +196,12 @@ class Turn:
                 continue
             retries.succeeded()
             fresh, shortened = True, False
+            answers += 1
             if not continued:
-                return Completed(self.last_agent_message)
+                return Completed(self.last_agent_message, attempt.stop_reason)
+            if answers == self.max_requests:
+                await self.announce(BackgroundEvent(_out_of_requests(answers)))
+                return Completed(self.last_agent_message, "max_turn_requests")
 
     async def _begin(self, first: Submission) -> None:
         # A turn that begins is announced as a whole, so that its closing has its opening;
@@ -293,6 +306,8 @@ class Turn:
             case ItemDone():
                 await self._on_item(event, attempt)
             case ResponseCompleted():
+                if event.is_cut_off:
+                    attempt.stop_reason = "max_tokens"
                 await self._on_completed(event)
             case ModelNotice():
                 await self.announce(BackgroundEvent(event.message))
@@ -329,12 +344,15 @@ class Turn:
             stream = attempt.texts.get(item_id)
             if stream is not None and (rest := stream.rest()):
                 await self.announce(AgentMessageDelta(item_id, rest))
+            if is_refusal(value):
+                attempt.stop_reason = "refusal"
             await self._announce_message(value, item_id)
         elif item.kind == "reasoning":
             value = item.value()
             await self._announce_reasoning(value, event.item_id or _item_id(value, ""))
         elif item.is_call:
             attempt.calls += 1
+            await self._tell(item)
             await self._run_call(item)
 
     async def _announce_message(self, value: dict[str, Any], item_id: str) -> None:
@@ -361,8 +379,18 @@ class Turn:
             await self.env.recorder.record(output)
         finally:
             host.finish()
+            self._tell_now(output)
             for msg in outcome.events:
                 self.env.announce_now(self.id, self.env.redactor.event(msg))
+
+    async def _tell(self, call: Item) -> None:
+        if self.env.events.tells_items:
+            await self.env.events.wait_for_room()
+            self._tell_now(call)
+
+    def _tell_now(self, item: Item) -> None:
+        if self.env.events.tells_items:
+            self.env.announce_now(self.id, ItemRecorded(item))
 
     # Compaction.
 
@@ -407,25 +435,27 @@ class Turn:
     async def close(self, ending: Ending) -> None:
         """Record and announce how the turn ended: answers to open calls, then one closing."""
         records: list[Record] = []
-        ends: list[EventMsg] = []
+        ends: list[EventMsg | ItemRecorded] = []
         for call in self.env.history.open_calls():
             assert call.call_id is not None
             outcome = self.abandoned.get(call.call_id, ToolOutcome(ABORTED_OUTPUT))
             output = self.env.redactor.item(call_output(call, outcome.output))
             self.env.history.add(output)
             records.append(output)
+            if self.env.events.tells_items:
+                ends.append(ItemRecorded(output))
             ends.extend(map(self.env.redactor.event, outcome.events))
         closing: EventMsg
         match ending:
             case Completed():
                 records.append(self._turn_record("completed"))
-                closing = TaskComplete(ending.last_agent_message)
+                closing = TaskComplete(ending.last_agent_message, ending.stop_reason)
             case Aborted():
                 records.append(self._turn_record("aborted", ending.reason))
                 closing = TurnAborted(ending.reason)
             case Failed():
                 records.append(self._turn_record("failed", ending.message))
-                closing = Error(ending.message, ending.code)
+                closing = Error(ending.message, ending.code, ending.stop_reason)
         untold = self.note is not None and isinstance(ending, Failed)
         self.env.interrupted = untold or isinstance(ending, Aborted)
         await self.env.recorder.record_now(*records)
@@ -444,6 +474,14 @@ def token_count(usage: Usage) -> TokenCount:
         total_tokens=usage.total_tokens,
         cached_input_tokens=usage.cached_input_tokens,
         reasoning_output_tokens=usage.reasoning_output_tokens,
+    )
+
+
+def _out_of_requests(count: int) -> str:
+    requests = "request" if count == 1 else "requests"
+    return (
+        f"the turn ends here after {count} {requests} to the model (max_turn_requests); "
+        "say so if it is to go on"
     )
 
 

@@ -197,7 +197,7 @@ class ChatEvents:
         is_cut_off = self._finish in _CUT_OFF_REASONS
         calls = self._calls
         events = [*self._texts_done(), *calls.take(cut_off=is_cut_off)]
-        return (*events, ResponseCompleted(self._response_id, self._usage))
+        return (*events, ResponseCompleted(self._response_id, self._usage, is_cut_off))
 
 
 class _Gathered:

@@ -18,6 +18,7 @@ from codex_rpc.model.delays import delay_s, hinted_delay_s, spoken
 from codex_rpc.model.http_request import shown
 from codex_rpc.model.proxies import proxy_of
 from codex_rpc.protocol.errors import (
+    AnswerFiltered,
     ContextFull,
     ModelError,
     ModelRejected,
@@ -68,10 +69,10 @@ def interrupted(reason: str) -> StreamInterrupted:
     return StreamInterrupted(f"stream disconnected before completion: {reason}")
 
 
-def content_filtered(asked: Asked) -> ModelRejected:
+def content_filtered(asked: Asked) -> AnswerFiltered:
     """An answer that a content filter has stopped."""
     happened = f"{asked.provider.name} stopped the answer: its content filter objected"
-    return ModelRejected(told(happened, advice.on_filter()))
+    return AnswerFiltered(told(happened, advice.on_filter()))
 
 
 class _Answer:
@@ -141,9 +142,8 @@ class _Answer:
         ):
             return self._too_long()
         if self._is(wordings.FILTERED) or self._says(wordings.FILTERED_WORDS):
-            return self._rejected(
-                f"{self._name}'s content filter refused the request", advice.on_filter()
-            )
+            happened = f"{self._name}'s content filter refused the request: {self._said}"
+            return AnswerFiltered(told(happened, advice.on_filter()), status=self._status)
         return None
 
     def _by_names(self) -> ModelError | None:

@@ -111,6 +111,9 @@ class ResponseEvents:
     # Ends.
 
     def _on_completed(self, message: dict[str, Any]) -> Events:
+        return self._completed(message, is_cut_off=False)
+
+    def _completed(self, message: dict[str, Any], *, is_cut_off: bool) -> Events:
         response = message.get("response")
         response = response if isinstance(response, dict) else {}
         self.completed = True
@@ -124,6 +127,7 @@ class ResponseEvents:
             ResponseCompleted(
                 response_id if isinstance(response_id, str) else None,
                 _usage(response.get("usage")),
+                is_cut_off=is_cut_off,
             )
         )
         return events
@@ -135,9 +139,10 @@ class ResponseEvents:
         if reason == "content_filter":
             raise content_filtered(self._asked)
         said = "the answer was cut off"
-        if reason == "max_output_tokens":
+        is_too_long = reason == "max_output_tokens"
+        if is_too_long:
             said += ": it reached the largest number of output tokens"
-        events = map(_cut_off, self._on_completed(message))
+        events = map(_cut_off, self._completed(message, is_cut_off=is_too_long))
         return (ModelNotice(said), *events)
 
     def _on_failed(self, message: dict[str, Any]) -> Events:

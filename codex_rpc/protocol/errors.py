@@ -156,6 +156,10 @@ class ModelRejected(ModelError):
         self.status = status
 
 
+class AnswerFiltered(ModelRejected):
+    """Raised when the server's content filter refuses the request or stops the answer."""
+
+
 class ContextFull(ModelError):
     """Raised when the prompt does not fit into the model's context window."""
 

@@ -12,6 +12,8 @@ from attrs import field
 
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import SubmissionId
+from codex_rpc.protocol.items import Item
+from codex_rpc.protocol.model import StopReason
 from codex_rpc.protocol.policy import SandboxMeans
 
 AbortReason = Literal["interrupted", "abort", "shutdown", "taken_over"]
@@ -62,6 +64,8 @@ class TaskStarted:
 class TaskComplete:
     type: ClassVar[str] = "task_complete"
     last_agent_message: str | None
+    stop_reason: StopReason | None = None
+    """None: it had nothing more to say."""
 
 
 @frozen
@@ -77,6 +81,8 @@ class Error:
     type: ClassVar[str] = "error"
     message: str
     code: int | None = None
+    stop_reason: StopReason | None = None
+    """Where the server would not have the model answer."""
 
 
 @frozen
@@ -355,6 +361,19 @@ class ShutdownComplete:
     type: ClassVar[str] = "shutdown_complete"
 
 
+@frozen
+class ItemRecorded:
+    """A call, or its output, has entered the session's history.
+
+    Only for readers in this process that ask for it (`EventQueue.tells_items`), and never on the
+    native wire, where begin and end events say the same: for protocols that show the same call
+    live and when it is loaded, from the same thing.
+    """
+
+    type: ClassVar[str] = "item_recorded"
+    item: Item
+
+
 EventMsg = (
     SessionConfigured
     | UserMessage
@@ -403,6 +422,6 @@ class Event:
     """One announcement: what happened, and the submission it belongs to."""
 
     id: SubmissionId
-    msg: EventMsg
+    msg: EventMsg | ItemRecorded
     unsaved: bool = field(default=False)
     """What this announces is not in the session file yet."""

@@ -100,6 +100,13 @@ def message_text(value: dict[str, Any]) -> str:
     return said or "".join(part_texts(content, "refusal", "refusal"))
 
 
+def is_refusal(value: dict[str, Any]) -> bool:
+    """Whether a message of the model says nothing but that it will not."""
+    content = value.get("content")
+    kinds = [p.get("type") for p in content if isinstance(p, dict)] if content else []
+    return "refusal" in kinds and "output_text" not in kinds
+
+
 def part_texts(parts: Any, kind: str, member: str) -> list[str]:
     """The text `member` of each part of the given kind."""
     return [

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import SessionId
 from codex_rpc.protocol.items import Item
+
+StopReason = Literal["max_tokens", "refusal", "max_turn_requests"]
+"""Why a model that was not interrupted said less than it might have."""
 
 
 @frozen
@@ -75,6 +78,8 @@ class ResponseCompleted:
 
     response_id: str | None
     usage: Usage | None
+    is_cut_off: bool = False
+    """It reached the largest number of output tokens."""
 
 
 @frozen

@@ -15,7 +15,7 @@ import anyio
 from codex_rpc.core.manager import SessionManager
 from codex_rpc.protocol.converter import converter
 from codex_rpc.protocol.errors import CodexError
-from codex_rpc.protocol.events import BackgroundEvent, Event, EventMsg
+from codex_rpc.protocol.events import BackgroundEvent, Event, EventMsg, ItemRecorded
 from codex_rpc.rpc import mapping, messages
 from codex_rpc.rpc.dispatch import Listener, Method
 from codex_rpc.rpc.front import Connection
@@ -84,6 +84,8 @@ class Envelopes:
     def encoded(self, session_id: str, event: Event) -> Iterable[bytes]:
         """The notification's payload."""
         msg = event.msg
+        if isinstance(msg, ItemRecorded):
+            return ()
         params: dict[str, Any] = {
             "sessionId": session_id,
             "seq": next(self._numbers[session_id]),

@@ -24,6 +24,7 @@ from codex_rpc.protocol.events import (
     EventMsg,
     ExecCommandBegin,
     ExecCommandEnd,
+    ItemRecorded,
     McpToolCallBegin,
     McpToolCallEnd,
     PatchApplyBegin,
@@ -70,7 +71,7 @@ class _Turn:
     percentage: int | None = None
     changed: anyio.Event = field(factory=anyio.Event)
 
-    def take(self, msg: EventMsg) -> None:
+    def take(self, msg: EventMsg | ItemRecorded) -> None:
         before = self.message, self.percentage
         match msg:
             case ExecCommandBegin():

@@ -176,6 +176,7 @@ export interface ErrorMsg {
   type: 'error';
   message: string;
   code?: number;
+  stop_reason?: 'max_tokens' | 'refusal' | 'max_turn_requests';
 }
 
 export type EventMsg =
@@ -673,6 +674,7 @@ export interface TakenOverBy {
 export interface TaskComplete {
   type: 'task_complete';
   last_agent_message: string | null;
+  stop_reason?: 'max_tokens' | 'refusal' | 'max_turn_requests';
 }
 
 export interface TaskStarted {

@@ -908,4 +908,4 @@ async def test_a_refusal_is_shown_as_the_message(world: World, session: Session)
     refusal = message("").value() | {"content": [{"type": "refusal", "refusal": "I will not."}]}
     world.model.responses = [[ItemDone(Item.from_value(refusal)), ResponseCompleted(None, None)]]
     await session.submit(says("go"))
-    assert (await until_closing(session))[-1].msg == ev.TaskComplete("I will not.")
+    assert (await until_closing(session))[-1].msg == ev.TaskComplete("I will not.", "refusal")

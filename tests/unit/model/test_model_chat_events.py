@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_support import HOME, a_provider
@@ -487,7 +488,7 @@ def test_the_chunk_with_the_usage_is_the_last_one() -> None:
 def test_an_answer_that_was_cut_off_says_so(reason: str) -> None:
     said = whole(text("Hel"), finish(reason))
     assert items(said) == [a_message("Hel")]
-    assert said[-2:] == [ModelNotice(CUT_OFF), END]
+    assert said[-2:] == [ModelNotice(CUT_OFF), evolve(END, is_cut_off=True)]
 
 
 @pytest.mark.parametrize("arguments", ["", '{"x":', '{"x":1', "3"])

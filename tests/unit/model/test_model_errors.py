@@ -17,6 +17,7 @@ from codex_rpc.model.connections import map_exceptions
 from codex_rpc.model.delays import delay_s, hinted_delay_s, spoken
 from codex_rpc.model.errors import http_error, stream_error
 from codex_rpc.protocol.errors import (
+    AnswerFiltered,
     ContextFull,
     ModelError,
     ModelRejected,
@@ -102,7 +103,7 @@ def test_each_answer_has_its_error(status: int, body: Any, kind: type[ModelError
         ({"code": "insufficient_quota", "message": "pay"}, ModelRejected),
         ({"code": "usage_not_included", "message": "pay"}, ModelRejected),
         ({"code": "previous_response_not_found", "message": "gone"}, PreviousResponseUnknown),
-        ({"code": "invalid_prompt", "message": "no"}, ModelRejected),
+        ({"code": "invalid_prompt", "message": "no"}, AnswerFiltered),
         ({"code": "image_parse_error", "message": "no"}, ModelRejected),
         ({"code": "server_error", "message": "oops"}, StreamInterrupted),
         ({"code": "vector_store_timeout", "message": "oops"}, StreamInterrupted),

@@ -235,7 +235,7 @@ def test_an_answer_that_was_cut_off_is_complete_with_a_notice() -> None:
     notice, end = events.read(json.dumps({"type": "response.incomplete", "response": response}))
     assert isinstance(notice, ModelNotice)
     assert "output tokens" in notice.message
-    assert end == ResponseCompleted("resp_1", None)
+    assert end == ResponseCompleted("resp_1", None, is_cut_off=True)
     assert events.completed
 
 

@@ -124,6 +124,7 @@
 ---@field type 'error'
 ---@field message string
 ---@field code? integer
+---@field stop_reason? 'max_tokens'|'refusal'|'max_turn_requests'
 
 ---@alias codex.protocol.EventMsg
 ---| codex.protocol.SessionConfigured
@@ -571,6 +572,7 @@
 ---@class codex.protocol.TaskComplete
 ---@field type 'task_complete'
 ---@field last_agent_message string|nil
+---@field stop_reason? 'max_tokens'|'refusal'|'max_turn_requests'
 
 ---@class codex.protocol.TaskStarted
 ---@field type 'task_started'
