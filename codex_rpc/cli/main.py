@@ -23,7 +23,7 @@ Without a command it serves: one JSON object per line, or Content-Length framed 
 EPILOG = """\
 first steps:
   codex-rpc demo                       watch a whole session, without key or network
-  export OPENAI_API_KEY=...            then
+  codex-rpc login                      or export OPENAI_API_KEY=..., then
   codex-rpc doctor                     see whether everything is there
   codex-rpc exec "explain this folder" one turn in the terminal
   codex-rpc exec --oss "explain it"    the same with Ollama on this machine, without a key
@@ -37,11 +37,14 @@ OSS = "oss=true"
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("codex_rpc.cli.serve", "speak JSON-RPC on stdin and stdout (the default)"),
+    "acp": ("codex_rpc.cli.acp", "speak the Agent Client Protocol on stdin and stdout"),
     "exec": ("codex_rpc.cli.exec", "run one turn in the terminal"),
     "doctor": ("codex_rpc.cli.doctor", "say what this machine and the configuration give"),
     "sandbox": ("codex_rpc.cli.sandbox", "run a command under the sandbox policy"),
     "sessions": ("codex_rpc.cli.sessions", "find, show, continue and mend saved sessions"),
     "demo": ("codex_rpc.cli.demo", "show a session with a scripted model, a crash and a resume"),
+    "login": ("codex_rpc.cli.login", "save an API key of OpenAI"),
+    "logout": ("codex_rpc.cli.logout", "forget the saved API key"),
     "schema": ("codex_rpc.cli.schema", "print the JSON Schema of the protocol"),
 }
 """Each command's module, which has `add_arguments(parser)` and `run(arguments) -> int`."""

@@ -14,7 +14,7 @@ from rich.text import Text as Styled
 
 from codex_rpc.cli.quantities import counted
 from codex_rpc.cli.terminal import Hanging, exact, harmless, unstyled
-from codex_rpc.rollout.exporting.shapes import (
+from codex_rpc.protocol.shapes import (
     Action,
     Block,
     Call,

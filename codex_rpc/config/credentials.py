@@ -1,4 +1,4 @@
-"""API keys: where they come from, and what to say where there is none.
+"""API keys: where they come from, where they are kept, and what to say where there is none.
 
 A key is read from the provider's environment variable, else, for providers that use OpenAI's
 login, from auth.json in CODEX_HOME. It goes into `Provider.api_key`, which no `repr` shows,
@@ -8,8 +8,11 @@ and nowhere else; no error repeats what a file or a variable holds.
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from attrs import evolve
 
@@ -54,12 +57,61 @@ def missing_credentials(provider: Provider, codex_home: Path) -> str | None:
     )
     if provider.requires_openai_auth:
         text += (
-            f', or put {{"{OPENAI_KEY}": "..."}} into {_auth_file(codex_home)} '
+            f", or run `codex-rpc login`, which saves it in {_auth_file(codex_home)} "
             "(a ChatGPT login without an API key is not enough)"
         )
     if provider.env_key_instructions:
         return f"{text}. {provider.env_key_instructions}"
     return f"{text}."
+
+
+def save_key(codex_home: Path, key: str) -> Path:
+    """Keep `key` in auth.json, beside whatever else is there; the file, which only its owner may
+    read. Blocks.
+
+    Raises:
+        ConfigError: the file that is there cannot be used; it is as it was.
+        OSError: it cannot be written.
+    """
+    codex_home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = _auth_file(codex_home)
+    _replace(file, {**_saved(file), OPENAI_KEY: key})
+    return file
+
+
+def forget_key(codex_home: Path) -> bool:
+    """Take the key out of auth.json, and nothing else; whether there was one. Blocks.
+
+    Raises:
+        ConfigError: the file that is there cannot be used; it is as it was.
+        OSError: it cannot be written.
+    """
+    file = _auth_file(codex_home)
+    if not _saved_key(file):
+        return False
+    _replace(file, {**_saved(file), OPENAI_KEY: None})
+    return True
+
+
+def is_key(text: str) -> bool:
+    """Whether `text` can be sent as a key."""
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text
+
+
+def _replace(file: Path, saved: Mapping[str, Any]) -> None:
+    # A link stays a link: what it leads to is replaced.
+    file = Path(os.path.realpath(file))
+    fd, name = tempfile.mkstemp(prefix=".auth-", suffix=".json", dir=file.parent)
+    try:
+        with os.fdopen(fd, "w", encoding="utf-8") as stream:
+            json.dump(saved, stream, indent=2)
+            stream.write("\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(name).replace(file)
+    except BaseException:
+        Path(name).unlink()
+        raise
 
 
 def secret_variables(providers: Iterable[Provider]) -> frozenset[str]:
@@ -76,12 +128,12 @@ def _auth_file(codex_home: Path) -> Path:
     return codex_home / "auth.json"
 
 
-def _saved_key(file: Path) -> str:
-    """The API key in auth.json; "" if there is no file, or no key in it."""
+def _saved(file: Path) -> dict[str, Any]:
+    """What is in auth.json; nothing if there is no file."""
     try:
         raw = file.read_bytes()
     except FileNotFoundError:
-        return ""
+        return {}
     except OSError as exc:
         raise ConfigError(f"cannot read {file}: {exc.strerror}", file=str(file)) from exc
     try:
@@ -91,7 +143,12 @@ def _saved_key(file: Path) -> str:
     # Raised out here because the decoder's exception carries the whole file.
     if not isinstance(saved, dict):
         raise ConfigError(f"{file} is not a JSON object", file=str(file))
-    key = saved.get(OPENAI_KEY)
+    return saved
+
+
+def _saved_key(file: Path) -> str:
+    """The API key in auth.json; "" if there is no file, or no key in it."""
+    key = _saved(file).get(OPENAI_KEY)
     if key is None:
         return ""
     if not isinstance(key, str):

@@ -18,7 +18,7 @@ from codex_rpc.model.chat import CHAT
 from codex_rpc.model.client import HttpModel
 from codex_rpc.model.dialect import Dialect
 from codex_rpc.model.responses import RESPONSES
-from codex_rpc.protocol.errors import ConfigError
+from codex_rpc.protocol.errors import ConfigError, CredentialsMissing
 
 if TYPE_CHECKING:
     from codex_rpc.model.scripted import ScriptedModel
@@ -45,7 +45,7 @@ def _http(config: Config, dialect: Dialect) -> HttpModel:
     provider = config.provider
     missing = missing_credentials(provider, config.codex_home)
     if missing is not None:
-        raise ConfigError(missing, key=provider.env_key)
+        raise CredentialsMissing(missing, key=provider.env_key)
     if not _is_url(provider.base_url or ""):
         raise _provider_error(config, "base_url", "is no http:// or https:// address")
     # What the HTTP client would say of these would repeat the key.

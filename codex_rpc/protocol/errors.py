@@ -252,3 +252,7 @@ class ConfigError(CodexError):
         super().__init__(message, data=data)
         self.file = file
         self.key = key
+
+
+class CredentialsMissing(ConfigError):
+    """Raised when a provider needs a key that nobody gave; the message says where to put it."""

@@ -100,6 +100,12 @@ def message_text(value: dict[str, Any]) -> str:
     return said or "".join(part_texts(content, "refusal", "refusal"))
 
 
+def string_in(value: dict[str, Any], name: str) -> str | None:
+    """The member `name` if it is a text that says something."""
+    member = value.get(name)
+    return member if isinstance(member, str) and member else None
+
+
 def is_refusal(value: dict[str, Any]) -> bool:
     """Whether a message of the model says nothing but that it will not."""
     content = value.get("content")

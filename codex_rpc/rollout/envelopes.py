@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from codex_rpc.protocol.titles import spoken
+
 _START = re.compile(
     rb'\{\s*"timestamp"\s*:\s*"[^"\\]*"\s*,\s*(?:"ordinal"\s*:\s*\d+\s*,\s*)?'
     rb'"type"\s*:\s*"([^"\\]+)"\s*,\s*"payload"\s*:\s*\{(?:\s*"type"\s*:\s*"([^"\\]+)")?'
@@ -16,8 +18,6 @@ _START = re.compile(
 _INJECTED = ("<environment_context>", "<user_instructions>", "# AGENTS.md instructions for ")
 ITS_WRITERS_OWN = {"additional_tools", "ghost_snapshot", "compaction_trigger", "other"}
 """Kinds of items that only their writer understands."""
-_HANDED_IN = ("<file path=", "<selection path=")
-"""How the parts of a message begin that are what the user pointed at, not what the user said."""
 _PRIVATE_MEMBER = "internal_"
 """How the names of members begin that its writer keeps to itself when it asks the model."""
 
@@ -84,8 +84,7 @@ def message_text(item: dict[str, Any]) -> str:
 def spoken_text(item: dict[str, Any]) -> str:
     """The text of a message without the files and selections that were handed in with it; with
     them if there is nothing else."""
-    texts = _texts(item)
-    return "\n".join([text for text in texts if not text.startswith(_HANDED_IN)] or texts)
+    return spoken(_texts(item))
 
 
 def _texts(item: dict[str, Any]) -> list[str]:

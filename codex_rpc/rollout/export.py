@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from codex_rpc.protocol.errors import RolloutWriteFailed
-from codex_rpc.protocol.items import Item
+from codex_rpc.protocol.items import Item, string_in
 from codex_rpc.protocol.records import ExportFormat
 from codex_rpc.rollout.blobs import BlobFolder
 from codex_rpc.rollout.exporting.composition import Facts, compose
 from codex_rpc.rollout.exporting.records import json_document
 from codex_rpc.rollout.exporting.transcript import ContextPart, ItemPart, Part, transcript
 from codex_rpc.rollout.files import FILE_MODE, insist_on_mode, reason_of
-from codex_rpc.rollout.headers import FileHeader, read_header, string_in
+from codex_rpc.rollout.headers import FileHeader, read_header
 from codex_rpc.rollout.lines import BOM, first_line, object_in
 from codex_rpc.rollout.paths import text_of
 from codex_rpc.rollout.reader import reading

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from codex_rpc.protocol.items import string_in
 from codex_rpc.rollout.envelopes import (
     ITS_WRITERS_OWN,
     TELLING_EVENTS,
@@ -20,7 +21,7 @@ from codex_rpc.rollout.envelopes import (
     may_tell,
     spoken_text,
 )
-from codex_rpc.rollout.headers import FileHeader, string_in
+from codex_rpc.rollout.headers import FileHeader
 from codex_rpc.rollout.lines import Lines, object_in
 
 _ITEM = b'{"type":"'

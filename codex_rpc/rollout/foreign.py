@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import define, field
 
-from codex_rpc.protocol.items import Item, summary_message
+from codex_rpc.protocol.items import Item, string_in, summary_message
 from codex_rpc.protocol.policy import ApprovalPolicy, SandboxPolicy
 from codex_rpc.protocol.records import Damage, Origin, SavedContext, SavedSession
 from codex_rpc.rollout.envelopes import (
@@ -24,7 +24,7 @@ from codex_rpc.rollout.envelopes import (
     may_tell,
     message_text,
 )
-from codex_rpc.rollout.headers import FileHeader, string_in
+from codex_rpc.rollout.headers import FileHeader
 from codex_rpc.rollout.lines import UNFINISHED, Lines, object_in
 from codex_rpc.rollout.paths import text_of
 from codex_rpc.rollout.replay import why_not

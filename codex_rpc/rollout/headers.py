@@ -12,6 +12,7 @@ from typing import Any, Literal
 from codex_rpc.protocol.errors import RolloutCorrupt, RolloutNewer
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import SessionId
+from codex_rpc.protocol.items import string_in
 from codex_rpc.protocol.records import FORMAT, Origin
 from codex_rpc.rollout.lines import BOM, first_line, object_in
 from codex_rpc.rollout.paths import session_id_of, text_of
@@ -62,12 +63,6 @@ def moment_of(value: Any) -> datetime | None:
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
-
-
-def string_in(value: dict[str, Any], name: str) -> str | None:
-    """The member `name` if it is a text that says something."""
-    member = value.get(name)
-    return member if isinstance(member, str) and member else None
 
 
 def _refuse_newer(value: dict[str, Any], path: Path) -> None:

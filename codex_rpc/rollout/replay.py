@@ -17,11 +17,11 @@ from attrs import define, field
 
 from codex_rpc.protocol.converter import structure
 from codex_rpc.protocol.errors import InvalidParams
-from codex_rpc.protocol.items import Item, summary_message
+from codex_rpc.protocol.items import Item, string_in, summary_message
 from codex_rpc.protocol.policy import APPROVAL_POLICIES, SandboxPolicy
 from codex_rpc.protocol.records import Damage, SavedContext, SavedSession
 from codex_rpc.rollout.blobs import BlobDamaged, BlobFolder
-from codex_rpc.rollout.headers import FileHeader, string_in
+from codex_rpc.rollout.headers import FileHeader
 from codex_rpc.rollout.lines import UNFINISHED, Lines, object_in
 from codex_rpc.rollout.markers import NOT_WHOLE, START, compaction_in
 

@@ -15,8 +15,9 @@ from typing import Any
 import orjson
 
 from codex_rpc.protocol.errors import RolloutCorrupt, RolloutNotFound
+from codex_rpc.protocol.items import string_in
 from codex_rpc.rollout.envelopes import item_in, may_be_item, message_text
-from codex_rpc.rollout.headers import FileHeader, read_header, string_in
+from codex_rpc.rollout.headers import FileHeader, read_header
 from codex_rpc.rollout.lines import Lines, never_cancelled, object_in
 from codex_rpc.rollout.reader import reading
 from codex_rpc.rollout.summaries import Row

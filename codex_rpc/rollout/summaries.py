@@ -11,6 +11,7 @@ from codex_rpc.protocol.converter import utc_text
 from codex_rpc.protocol.errors import RolloutCorrupt, RolloutNotFound
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.records import Origin, SessionSummary
+from codex_rpc.protocol.titles import one_line, title_of
 from codex_rpc.rollout.facts import facts_in
 from codex_rpc.rollout.headers import read_header
 from codex_rpc.rollout.lines import never_cancelled
@@ -18,7 +19,6 @@ from codex_rpc.rollout.paths import id_in_name, text_of
 from codex_rpc.rollout.places import Place
 from codex_rpc.rollout.reader import reading
 
-MAX_TITLE_CHARS = 80
 MAX_PREVIEW_CHARS = 200
 
 
@@ -61,8 +61,8 @@ def row_of(path: Path, check: Callable[[], None] = never_cancelled) -> Row:
         )
     return Row(
         session_id=header.session_id,
-        title=_cut(facts.title or facts.first_text, MAX_TITLE_CHARS),
-        preview=_cut(facts.first_text, MAX_PREVIEW_CHARS),
+        title=title_of(facts.title or facts.first_text),
+        preview=one_line(facts.first_text, MAX_PREVIEW_CHARS),
         cwd=facts.cwd,
         model=facts.model,
         model_provider=facts.model_provider,
@@ -111,10 +111,3 @@ def _moment(ns: int) -> datetime:
         return datetime.fromtimestamp(ns / 1e9, UTC)
     except (ValueError, OverflowError, OSError):
         return datetime.fromtimestamp(0, UTC)
-
-
-def _cut(text: str, max_chars: int) -> str:
-    """`text` on one line, at most `max_chars` long."""
-    # Only as much as can matter is looked at: a pasted file is a first message too.
-    line = " ".join(text[: max_chars * 8].split())
-    return line if len(line) <= max_chars else line[: max_chars - 1].rstrip() + "…"

@@ -14,7 +14,7 @@ from attrs import define, evolve, field
 
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.records import Damage, Origin
-from codex_rpc.rollout.exporting.shapes import (
+from codex_rpc.protocol.shapes import (
     Action,
     Call,
     Message,

@@ -15,9 +15,7 @@ from html import escape
 from importlib import resources
 
 from codex_rpc.protocol.records import Damage
-from codex_rpc.rollout.exporting import rich_text, wording
-from codex_rpc.rollout.exporting.composition import Change, Facts, Turn
-from codex_rpc.rollout.exporting.shapes import (
+from codex_rpc.protocol.shapes import (
     Action,
     Block,
     Command,
@@ -31,6 +29,8 @@ from codex_rpc.rollout.exporting.shapes import (
     Unknown,
     clean,
 )
+from codex_rpc.rollout.exporting import rich_text, wording
+from codex_rpc.rollout.exporting.composition import Change, Facts, Turn
 from codex_rpc.rollout.exporting.transcript import CompactionPart, RollbackPart
 
 MAX_SUMMARY_CHARS = 120

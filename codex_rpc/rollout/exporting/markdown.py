@@ -10,9 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from codex_rpc.protocol.records import Damage
-from codex_rpc.rollout.exporting import wording
-from codex_rpc.rollout.exporting.composition import Change, Facts, Turn
-from codex_rpc.rollout.exporting.shapes import (
+from codex_rpc.protocol.shapes import (
     Action,
     Block,
     Command,
@@ -27,6 +25,8 @@ from codex_rpc.rollout.exporting.shapes import (
     Unknown,
     clean,
 )
+from codex_rpc.rollout.exporting import wording
+from codex_rpc.rollout.exporting.composition import Change, Facts, Turn
 from codex_rpc.rollout.exporting.transcript import CompactionPart, RollbackPart
 
 if TYPE_CHECKING:

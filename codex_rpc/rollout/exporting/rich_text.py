@@ -16,8 +16,8 @@ from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
+from codex_rpc.protocol.shapes import Image
 from codex_rpc.rollout.exporting import wording
-from codex_rpc.rollout.exporting.shapes import Image
 
 MAX_RENDERED_CHARS = 256 << 10
 """A longer text is shown as it is: nobody reads it, and everybody would wait for it."""

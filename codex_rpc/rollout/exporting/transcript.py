@@ -11,10 +11,11 @@ from datetime import datetime
 from typing import Any, Literal
 
 from codex_rpc.protocol.frozen import frozen
+from codex_rpc.protocol.items import string_in
 from codex_rpc.protocol.records import Damage
 from codex_rpc.rollout.blobs import BlobDamaged, BlobFolder
 from codex_rpc.rollout.envelopes import TURN_ENDED, TURN_STARTED, conversational
-from codex_rpc.rollout.headers import FileHeader, moment_of, string_in
+from codex_rpc.rollout.headers import FileHeader, moment_of
 from codex_rpc.rollout.lines import UNFINISHED, Lines, object_in
 from codex_rpc.rollout.markers import NOT_WHOLE, START, compaction_in
 from codex_rpc.rollout.replay import NO_TYPE, blob_refs_in, why_not

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from codex_rpc.protocol.frozen import frozen
+from codex_rpc.protocol.shapes import Action, FileChange, Image, Outcome, Patch, Plan
 from codex_rpc.rollout.exporting.composition import Change, Facts, Turn
-from codex_rpc.rollout.exporting.shapes import Action, FileChange, Image, Outcome, Patch, Plan
 from codex_rpc.rollout.exporting.transcript import CompactionPart, RollbackPart, Usage
 
 _RASTER = re.compile(r"data:image/(png|jpe?g|gif|webp|bmp|avif);base64,([A-Za-z0-9+/]+={0,2})")

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import orjson
 from attrs import field
 
 from codex_rpc.protocol.frozen import frozen
-from codex_rpc.protocol.items import part_texts
-from codex_rpc.rollout.headers import string_in
+from codex_rpc.protocol.items import part_texts, string_in
 
 _PATCH_IN_SHELL = re.compile(
     r"\s*(?:cd [^\n;&|]+&& *)?apply_?patch\s*<<-?\s*(['\"]?)(\w+)\1[ \t]*\n(.*)\n\2\s*", re.DOTALL
 )
 _CHANGED_FILE = re.compile(r"^\*\*\* (Add|Update|Delete) File: (.+)$", re.MULTILINE)
+_MOVED = re.compile(r"^\*\*\* Move to: (.+)$", re.MULTILINE)
 _SHELLS = {"bash", "sh", "zsh", "dash", "bash.exe", "powershell.exe", "pwsh.exe", "pwsh"}
 _SCRIPT_FLAGS = {"-c", "-lc", "-ilc", "-Command"}
 _EXIT = re.compile(
@@ -66,11 +66,21 @@ class Command:
 
 
 @frozen
+class Hunk:
+    """Lines of a file that a patch replaces, each with its line end; either may be none."""
+
+    old: str
+    new: str
+
+
+@frozen
 class FileChange:
     path: str
     kind: Literal["Add", "Update", "Delete"]
     added: int
     removed: int
+    hunks: Sequence[Hunk] = ()
+    moved_to: str | None = None
 
 
 @frozen
@@ -265,8 +275,34 @@ def _patch(text: str) -> Patch | None:
         added = sum(line.startswith("+") for line in lines)
         removed = sum(line.startswith("-") for line in lines)
         kind: Any = this[1]
-        changes.append(FileChange(this[2].strip(), kind, added, removed))
+        moved = _MOVED.search(text, this.end(), end)
+        changes.append(
+            FileChange(
+                this[2].strip(),
+                kind,
+                added,
+                removed,
+                list(_hunks(lines[1:-1] if lines[-1] == "" else lines[1:])),
+                moved[1].strip() if moved else None,
+            )
+        )
     return Patch(text.strip("\n"), changes)
+
+
+def _hunks(lines: Sequence[str]) -> Iterator[Hunk]:
+    old: list[str] = []
+    new: list[str] = []
+    for line in (*lines, "@@"):
+        if line.startswith("@@"):
+            if old != new:
+                yield Hunk("".join(old), "".join(new))
+            old, new = [], []
+        elif not line.startswith("***"):
+            text = line[1:] + "\n"
+            if line[:1] != "+":
+                old.append(text)
+            if line[:1] != "-":
+                new.append(text)
 
 
 def _plan(given: dict[str, Any]) -> Plan | None:

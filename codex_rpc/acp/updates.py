@@ -1,0 +1,302 @@
+"""What a session announces, as `session/update`s.
+
+Owns what the client has been told so far: which message grows, which calls are open. Messages and
+calls end in what their items say, so that loading the session tells the same. Pure: events in,
+updates out.
+"""
+
+from __future__ import annotations
+
+import shlex
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from codex_rpc.acp import calls, content
+from codex_rpc.acp.calls import Looks, ShownCall, Update
+from codex_rpc.protocol.converter import utc_text
+from codex_rpc.protocol.events import (
+    AgentMessage,
+    AgentMessageDelta,
+    AgentReasoning,
+    AgentReasoningDelta,
+    ApplyPatchApprovalRequest,
+    ApprovalRequest,
+    BackgroundEvent,
+    ContextCompacted,
+    Error,
+    Event,
+    ExecApprovalRequest,
+    ExecCommandBegin,
+    ExecCommandOutputDelta,
+    ItemRecorded,
+    McpToolCallApprovalRequest,
+    McpToolCallBegin,
+    PatchApplyBegin,
+    SessionTakenOver,
+    StorageFailed,
+    StorageRecovered,
+    StreamError,
+    TaskComplete,
+    TaskStarted,
+    TokenCount,
+    TurnAborted,
+    UserMessage,
+)
+from codex_rpc.protocol.ids import SubmissionId
+from codex_rpc.protocol.ops import TextInput
+from codex_rpc.protocol.shapes import Call, Outcome, Plan, clean, shape_of
+from codex_rpc.protocol.titles import one_line, spoken, title_of
+
+TAIL = 64
+"""Characters of what was streamed that are compared with what was recorded."""
+
+
+def said(text: str, message_id: str) -> Update:
+    """More of what the agent says."""
+    return _chunk("agent_message_chunk", message_id, text)
+
+
+def thought(text: str, message_id: str) -> Update:
+    """More of what the agent thinks."""
+    return _chunk("agent_thought_chunk", message_id, text)
+
+
+def told(text: str, looks: Looks) -> Update:
+    """Something beside the conversation."""
+    if looks.notices:
+        return {"sessionUpdate": "notice", "severity": "info", "title": text or "…"}
+    return thought(text, new_message_id())
+
+
+def new_message_id() -> str:
+    """For a message that is no item of the session."""
+    return str(uuid.uuid4())
+
+
+def thought_id(item_id: str, part: int) -> str:
+    """The message id of one part of a thought."""
+    return f"{item_id}.{part}"
+
+
+def _chunk(kind: str, message_id: str, text: str) -> Update:
+    return {"sessionUpdate": kind, "messageId": message_id, "content": content.text(text)}
+
+
+class _Growing:
+    """A message of which some has been told."""
+
+    def __init__(self) -> None:
+        self._id = ""
+        self._told = 0
+
+    def more(self, message_id: str, text: str) -> None:
+        """`text` is told."""
+        if message_id != self._id:
+            self._id, self._told = message_id, 0
+        self._told += len(text)
+
+    def rest(self, message_id: str, whole: str) -> str:
+        """What of the whole message was not told."""
+        before = self._told if message_id == self._id else 0
+        self._id, self._told = "", 0
+        return whole[before:]
+
+
+class _Output:
+    """The output of a running command, as far as it was told: how much, and its end."""
+
+    def __init__(self) -> None:
+        self._told = 0
+        self._tail = ""
+
+    def more(self, text: str) -> None:
+        self._told += len(text)
+        self._tail = (self._tail + text)[-TAIL:]
+
+    def rest(self, recorded: str) -> str:
+        """What is recorded behind what was told; "" if the two are not the same so far."""
+        same = recorded[: self._told].endswith(self._tail) and len(recorded) >= self._told
+        return recorded[self._told :] if same else ""
+
+
+class SessionUpdates:
+    """Those of one open session."""
+
+    def __init__(
+        self,
+        *,
+        cwd: Callable[[], Path],
+        looks: Looks,
+        has_title: bool,
+        now: Callable[[], datetime],
+    ) -> None:
+        """`cwd`: where paths begin at present; `has_title`: the client can know what it is called;
+        `now`: the clock."""
+        self._cwd = cwd
+        self._looks = looks
+        self._has_title = has_title
+        self._now = now
+        self._message = _Growing()
+        self._thought = _Growing()
+        self._calls: dict[str, ShownCall] = {}
+        self._outputs: dict[str, _Output] = {}
+        self._turn_id: SubmissionId | None = None
+        self._window: int | None = None
+        self.usage: tuple[int, int | None] | None = None
+        """Tokens that the last request held, and how many fit; None: nothing was asked yet."""
+
+    def of(self, event: Event) -> Iterable[Update]:
+        """What `event` tells."""
+        msg = event.msg
+        match msg:
+            case AgentMessageDelta(item_id, delta):
+                self._message.more(item_id, delta)
+                return (said(delta, item_id),)
+            case AgentReasoningDelta(item_id, part, delta):
+                message_id = thought_id(item_id, part)
+                self._thought.more(message_id, delta)
+                return (thought(delta, message_id),)
+            case ExecCommandOutputDelta():
+                return self._output(msg)
+            case AgentMessage(item_id, message):
+                rest = self._message.rest(item_id, message)
+                return (said(rest, item_id),) if rest else ()
+            case AgentReasoning(item_id, part, text):
+                message_id = thought_id(item_id, part)
+                rest = self._thought.rest(message_id, text)
+                return (thought(rest, message_id),) if rest else ()
+            case ItemRecorded(item):
+                return self._recorded(item.value())
+            case ExecCommandBegin() | PatchApplyBegin() | McpToolCallBegin():
+                call = self._calls.get(msg.call_id)
+                return () if call is None else (call.changed(status="in_progress"),)
+        return self._others(event)
+
+    def described(self, request: ApprovalRequest) -> Update:
+        """Members of a `ToolCallUpdate` for what is asked about."""
+        call = self._calls.get(request.call_id.partition("#")[0])
+        if call is None:
+            return _described(request)
+        members = {k: v for k, v in call.update.items() if k not in ("sessionUpdate", "status")}
+        # A terminal is the call's own; in a question it would be drawn a second time.
+        shown = [b for b in call.content if b["type"] != "terminal"]
+        members.pop("_meta", None)
+        if shown:
+            members["content"] = shown
+        else:
+            members.pop("content", None)
+        return members
+
+    def said(self, text: str) -> Update:
+        """Something that the agent says without a model."""
+        return said(text, new_message_id())
+
+    # Calls.
+
+    def _recorded(self, item: dict[str, Any]) -> Sequence[Update]:
+        shape = shape_of(item)
+        match shape:
+            case Call(action=Plan() as plan):
+                return (calls.plan_update(plan),)
+            case Call(call_id):
+                call = calls.shown(shape, item, self._cwd(), self._looks)
+                if call.update["status"] == "pending":
+                    self._calls[call_id] = call
+                return (call.update,)
+            case Outcome(call_id=call_id):
+                opened = self._calls.pop(call_id, None)
+                output = self._outputs.pop(call_id, None) or _Output()
+                if opened is None:
+                    return ()
+                end = calls.ended(opened, shape)
+                if opened.has_terminal and (rest := output.rest(shape.text)):
+                    return (calls.in_terminal(call_id, rest), end)
+                return (end,)
+        return ()
+
+    def _output(self, msg: ExecCommandOutputDelta) -> Sequence[Update]:
+        call = self._calls.get(msg.call_id)
+        if call is None:
+            return ()
+        self._outputs.setdefault(msg.call_id, _Output()).more(msg.chunk)
+        if call.has_terminal:
+            return (calls.in_terminal(msg.call_id, msg.chunk),)
+        # Only what is new: what a client wants to keep of it comes once more with the end.
+        return (call.changed(content=[content.fenced(clean(msg.chunk))]),)
+
+    # The rest.
+
+    def _others(self, event: Event) -> Sequence[Update]:
+        match event.msg:
+            case TaskStarted(model_context_window=window):
+                self._turn_id, self._window = event.id, window
+            case UserMessage(items=items) if not self._has_title:
+                return self._titled(items)
+            case TokenCount(total_tokens=total):
+                self.usage = total, self._window
+                if self._window is not None:
+                    update = {"sessionUpdate": "usage_update", "used": total, "size": self._window}
+                    return (update,)
+            case Error(message=message) if event.id != self._turn_id:
+                return (told(message, self._looks),)
+            case TaskComplete() | TurnAborted() | Error():
+                return self._closed(event.msg)
+            case msg:
+                text = _told_text(msg)
+                return () if text is None else (told(text, self._looks),)
+        return ()
+
+    def _titled(self, items: Sequence[Any]) -> Sequence[Update]:
+        texts = [item.text for item in items if isinstance(item, TextInput)]
+        title = title_of(spoken(texts))
+        if not title:
+            return ()
+        self._has_title = True
+        return ({"sessionUpdate": "session_info_update", "title": title},)
+
+    def _closed(self, closing: TaskComplete | TurnAborted | Error) -> list[Update]:
+        self._turn_id = None
+        updates = [calls.left_open(call) for call in self._calls.values()]
+        self._calls.clear()
+        self._outputs.clear()
+        if isinstance(closing, Error) and closing.stop_reason is not None:
+            # The answer to the prompt has no words for it.
+            updates.append(told(closing.message, self._looks))
+        now = utc_text(self._now())
+        updates.append({"sessionUpdate": "session_info_update", "updatedAt": now})
+        return updates
+
+
+def _told_text(msg: object) -> str | None:
+    """What the user is to be told of an event beside the conversation; None: nothing."""
+    match msg:
+        case BackgroundEvent(message) | StorageFailed(message=message):
+            return message
+        case StreamError(message, attempt, max_attempts):
+            return f"{message} (attempt {attempt} of {max_attempts} follows)"
+        case StorageRecovered(saved):
+            return f"The session is saved again ({saved} records that were not)."
+        case SessionTakenOver(by):
+            return f"Process {by.pid} on {by.host} has taken the session over."
+        case ContextCompacted():
+            return "The conversation was summarised, and goes on from the summary."
+    return None
+
+
+def _described(request: ApprovalRequest) -> Update:
+    """What is asked about, where nothing but the question is known."""
+    match request:
+        case ExecApprovalRequest(command=command):
+            title = one_line(shlex.join(command), calls.MAX_TITLE)
+            return {"title": title, "kind": "execute"}
+        case ApplyPatchApprovalRequest(changes=changes):
+            return {
+                "title": one_line(f"Edit {', '.join(changes)}", calls.MAX_TITLE),
+                "kind": "edit",
+                "locations": [{"path": path} for path in changes],
+            }
+        case McpToolCallApprovalRequest(invocation=invocation):
+            return {"title": f"{invocation.server}: {invocation.tool}", "kind": "other"}
