@@ -113,8 +113,11 @@ class Sessions:
                     f"session {params.session_id} is open here in {live.session.cwd}; close it "
                     "first to open it in another folder"
                 )
-            await self._manager.resume(ResumeParams(session_id=session_id))
-            return live
+            opened = await self._manager.resume(ResumeParams(session_id=session_id))
+            if opened.session is live.session:
+                return live
+            # It was closed at this very moment.
+            return self._opened(opened, call, params.session_id, ())
         overrides, told_later = await self._servers(params)
         opened = await self._manager.resume(
             ResumeParams(session_id=session_id, cwd=cwd, config=overrides)
@@ -123,13 +126,19 @@ class Sessions:
         return self._opened(opened, call, params.session_id, told_later + warnings)
 
     async def _last_life_told(self, session_id: str) -> None:
-        """Wait until the last update of a session that was closed here is written."""
-        try:
-            self._manager.session(session_id)
-        except SessionClosed:
-            await self._outbox.end_of(session_id)()
-        except SessionNotFound:
-            return
+        """Wait until the last update of a session that is closed, or being closed, is written."""
+        while True:
+            last_update_written = self._outbox.end_of(session_id)
+            try:
+                session = self._manager.session(session_id)
+            except SessionClosed:
+                await last_update_written()
+                return
+            except SessionNotFound:
+                return
+            if session.closing is None:
+                return
+            await session.closing.wait()
 
     async def _servers(self, params: NewParams) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
         """The client's MCP servers as configuration, and what the user is to be told of them."""

@@ -146,8 +146,8 @@ async def test_what_is_handed_in_reaches_the_model(tmp_path: Path) -> None:
                 f'<selection path="{path}" lines="2-2">\ntwo\n</selection>',
                 '<file uri="mem://x">\nkept\n</file>',
             ]
+            sound = {"type": "audio", "mimeType": "audio/wav", "data": ""}
             with pytest.raises(RpcError) as raised:
-                sound = {"type": "audio", "mimeType": "audio/wav", "data": ""}
                 await client.request("session/prompt", prompt_of(session, sound))
             assert raised.value.code == -32602
 

@@ -44,6 +44,8 @@ class Client:
         self._ids = itertools.count(1)
         self._arrived = anyio.Event()
         self._ended = False
+        self._may_read = anyio.Event()
+        self._may_read.set()
 
     async def pump(self) -> None:
         """Read messages until the server's stdout ends."""
@@ -53,8 +55,14 @@ class Client:
             *lines, rest = (rest + chunk).split(b"\n")
             self.received.extend(json.loads(line) for line in lines if line.strip())
             self._wake()
+            await self._may_read.wait()
         self._ended = True
         self._wake()
+
+    def pause(self) -> anyio.Event:
+        """Read nothing more, but for one piece, until the event is set."""
+        self._may_read = anyio.Event()
+        return self._may_read
 
     def _wake(self) -> None:
         self._arrived.set()

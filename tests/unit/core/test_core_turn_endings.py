@@ -1,4 +1,4 @@
-"""Why a turn ended that was not interrupted, and the items that readers in this process may have."""
+"""Why a turn ended that was not interrupted, and the items that a reader may ask for."""
 
 from __future__ import annotations
 
