@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 from urllib.parse import unquote, urlsplit
-from xml.sax.saxutils import quoteattr
 
 from codex_rpc.protocol.errors import InvalidParams
 from codex_rpc.protocol.frozen import frozen
@@ -92,6 +91,9 @@ def _embedded(resource: Mapping[str, Any], at: str) -> InputItem:
     place = _place_of(uri)
     if place is not None and place.lines is not None:
         return SelectionInput(place.path, place.lines, text)
+    # It brings an HTTP client along, which most prompts do not need.
+    from xml.sax.saxutils import quoteattr
+
     where = f"path={quoteattr(place.path)}" if place is not None else f"uri={quoteattr(uri)}"
     end = "" if text.endswith("\n") else "\n"
     return TextInput(f"<file {where}>\n{text}{end}</file>")

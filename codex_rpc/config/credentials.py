@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -99,6 +98,8 @@ def is_key(text: str) -> bool:
 
 
 def _replace(file: Path, saved: Mapping[str, Any]) -> None:
+    import tempfile
+
     # A link stays a link: what it leads to is replaced.
     file = Path(os.path.realpath(file))
     fd, name = tempfile.mkstemp(prefix=".auth-", suffix=".json", dir=file.parent)

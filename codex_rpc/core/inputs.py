@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import quoteattr
 
 from codex_rpc.core.ports import ToolBox
 from codex_rpc.protocol.errors import ToolError
@@ -63,6 +62,9 @@ def _image(url: str) -> dict[str, Any]:
 
 
 def _quoted(tag: str, path: str, part: Range | None, text: str) -> str:
+    # It brings an HTTP client along, which most sessions never need.
+    from xml.sax.saxutils import quoteattr
+
     lines = ""
     if part is not None:
         # A range that ends before the first character of a line has nothing of that line.
