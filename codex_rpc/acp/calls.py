@@ -154,7 +154,8 @@ def ended(call: ShownCall, outcome: Outcome) -> Update:
         # What was changed stays; what went wrong is added.
         if has_failed:
             update["content"] = [*call.content, *output]
-    elif output or call.has_terminal:
+    else:
+        # Also if that is nothing: a question may have left its words there.
         update["content"] = [*_without_terminal(call.content), *output]
     return update
 
