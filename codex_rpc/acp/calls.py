@@ -16,7 +16,7 @@ import orjson
 from codex_rpc.acp.content import Block, diff, fenced, image_or_link, text_block
 from codex_rpc.acp.reading import Reading, reading_of
 from codex_rpc.protocol.frozen import frozen
-from codex_rpc.protocol.items import CALL_OUTPUT_KINDS
+from codex_rpc.protocol.items import CALL_OUTPUT_KINDS, string_in
 from codex_rpc.protocol.shapes import (
     Action,
     Call,
@@ -56,6 +56,11 @@ _FAILURES = (
 )
 """How the outputs of calls begin that came to nothing; commands and patches say it in figures."""
 
+_OURS = frozenset(
+    ("shell", "container.exec", "local_shell", "shell_command", "exec_command", "apply_patch")
+)
+"""Tools whose calls are commands and patches, unless their arguments make no sense."""
+
 
 @frozen
 class Looks:
@@ -85,6 +90,10 @@ class ShownCall:
     update: Update
     """The `tool_call` that told of it."""
     has_terminal: bool = False
+
+    def ends_in_terminal(self, outcome: Outcome) -> bool:
+        """Whether `outcome` is what its terminal shows; what never ran has shown nothing there."""
+        return self.has_terminal and outcome.exit_code is not None
 
     @property
     def content(self) -> Sequence[Block]:
@@ -144,10 +153,11 @@ def ended(call: ShownCall, outcome: Outcome) -> Update:
     }
     if raw:
         update["rawOutput"] = raw
-    if call.has_terminal and outcome.exit_code is not None:
+    if call.ends_in_terminal(outcome) and outcome.exit_code is not None:
         code = None if outcome.exit_code < 0 else outcome.exit_code
         exited = {"terminal_id": call.call_id, "exit_code": code, "signal": None}
         update["_meta"] = {"terminal_exit": exited}
+        update["content"] = list(call.content)
         return update
     output = _output(call.action, outcome)
     if isinstance(call.action, Patch):
@@ -188,7 +198,7 @@ def shortened(text: str) -> str:
 
 
 def _command(call_id: str, command: Command, cwd: Path, looks: Looks) -> Update:
-    title = one_line(command.script, MAX_TITLE)
+    title = _title(command.script)
     reading = reading_of(command.script)
     folder = cwd / command.cwd if command.cwd else cwd
     told: Update = {
@@ -198,7 +208,7 @@ def _command(call_id: str, command: Command, cwd: Path, looks: Looks) -> Update:
     }
     content: list[Block] = []
     if title != command.script.strip():
-        content.append(fenced(shortened(command.script), "sh"))
+        content.append(fenced(clean(shortened(command.script)), "sh"))
     if looks.terminals:
         content.append({"type": "terminal", "terminalId": call_id})
         told["_meta"] = {"terminal_info": {"terminal_id": call_id, "cwd": str(folder)}}
@@ -250,13 +260,13 @@ def _diffs(change: FileChange, cwd: Path) -> list[Block]:
 
 def _patch_title(changes: Sequence[FileChange]) -> str:
     if len(changes) != 1:
-        return one_line(f"Edit {len(changes)} files: {_names(changes)}", MAX_TITLE)
+        return _title(f"Edit {len(changes)} files: {_names(changes)}")
     (change,) = changes
     verb = {"Add": "Create", "Update": "Edit", "Delete": "Delete"}[change.kind]
     if change.moved_to is not None:
         verb = "Edit and move" if change.hunks else "Move"
-        return one_line(f"{verb} {change.path} to {change.moved_to}", MAX_TITLE)
-    return one_line(f"{verb} {change.path}", MAX_TITLE)
+        return _title(f"{verb} {change.path} to {change.moved_to}")
+    return _title(f"{verb} {change.path}")
 
 
 def _names(changes: Sequence[FileChange]) -> str:
@@ -266,18 +276,27 @@ def _names(changes: Sequence[FileChange]) -> str:
 def _tool(call: ToolCall, item: Mapping[str, Any], cwd: Path) -> Update:
     if item.get("type") == "web_search_call":
         action = item.get("action")
-        query = action.get("query") if isinstance(action, dict) else None
-        about = f": {query}" if isinstance(query, str) and query else ""
-        return {"title": one_line(f"Search the web{about}", MAX_TITLE), "kind": "fetch"}
+        action = action if isinstance(action, dict) else {}
+        if url := string_in(action, "url"):
+            return {"title": _title(f"Open {url}"), "kind": "fetch"}
+        query = string_in(action, "query")
+        return {
+            "title": _title(f"Search the web: {query}" if query else "Search the web"),
+            "kind": "fetch",
+        }
     arguments = _arguments(item)
     path = arguments.get("path") if isinstance(arguments, dict) else None
     if call.name == "view_image" and isinstance(path, str):
         return {
-            "title": one_line(f"View {path}", MAX_TITLE),
+            "title": _title(f"View {path}"),
             "kind": "read",
             "locations": [{"path": str(cwd / path)}],
         }
-    return {"title": one_line(call.name, MAX_TITLE) or "(a call without a name)", "kind": "other"}
+    return {"title": _title(call.name) or "(a call without a name)", "kind": "other"}
+
+
+def _title(text: str) -> str:
+    return one_line(clean(text[: MAX_TITLE * 8]), MAX_TITLE)
 
 
 def _arguments(item: Mapping[str, Any]) -> Any:
@@ -297,10 +316,16 @@ def _arguments(item: Mapping[str, Any]) -> Any:
 def _has_failed(action: Action, outcome: Outcome) -> bool:
     if outcome.exit_code is not None:
         return outcome.exit_code != 0
-    if isinstance(action, Command | Patch):
-        return True
-    if isinstance(action, ToolCall) and action.name == "view_image":
-        return not any(isinstance(block, Image) for block in outcome.blocks)
+    match action:
+        case Command():
+            # Codex says how long it waited for one that goes on running.
+            return outcome.duration_s is None
+        case Patch():
+            return True
+        case ToolCall("view_image"):
+            return not any(isinstance(block, Image) for block in outcome.blocks)
+        case ToolCall(name) if name in _OURS:
+            return True
     return outcome.text.startswith(_FAILURES) or '"isError":true' in outcome.text[-64:]
 
 

@@ -12,11 +12,14 @@ from typing import Literal
 
 from codex_rpc.protocol.frozen import frozen
 
-_OPERATORS = re.compile(r"[;&|<>$`(){}\n\\*?\[\]~#!]")
+_MEANT_LITERALLY = re.compile(r"'[^']*'|\"[^\"$`\\]*\"|\\[^\n]")
+_OPERATORS = re.compile(r"[;&|<>$`(){}\n\\#!]")
+_PATTERN = re.compile(r"[*?\[~]")
 _READERS = frozenset(("cat", "head", "tail", "nl", "less", "more", "bat"))
 _SEARCHERS = frozenset(("rg", "grep", "egrep", "fgrep", "find", "fd", "ls", "tree", "ag"))
-_ACTING = frozenset(("-delete", "-exec", "-execdir", "-ok", "-okdir", "--exec", "-x", "-X"))
-_LINES = re.compile(r"(\d{1,9})(?:,\d{1,9})?p")
+_ACTING = re.compile(r"-delete|-(?:exec|ok)(?:dir)?|-f(?:ls|printf?|print0)|--exec.*|--pre(?:=.*)?")
+"""Options with which searchers change something, or run another program."""
+_LINES = re.compile(r"(\d{1,9})(?:,(?:\d{1,9}|\$))?p")
 
 
 @frozen
@@ -32,7 +35,8 @@ class Reading:
 
 def reading_of(script: str) -> Reading | None:
     """What `script` looks at, if it is one plain command that does only that."""
-    if _OPERATORS.search(script):
+    bare = _MEANT_LITERALLY.sub("", script)
+    if _OPERATORS.search(bare):
         return None
     try:
         words = shlex.split(script)
@@ -44,7 +48,10 @@ def reading_of(script: str) -> Reading | None:
     if words[:2] in (["git", "grep"], ["git", "ls-files"]):
         return Reading("search")
     if name in _SEARCHERS:
-        return None if _ACTING.intersection(rest) else Reading("search")
+        return None if _acts(name, rest) else Reading("search")
+    if _PATTERN.search(bare):
+        # It may stand for any number of files.
+        return None
     if name == "sed":
         return _sed(rest)
     if name in _READERS:
@@ -52,6 +59,12 @@ def reading_of(script: str) -> Reading | None:
         files = [word for word in rest if not word.startswith(("-", "+")) and not word.isdigit()]
         return Reading("read", files[0]) if len(files) == 1 else None
     return None
+
+
+def _acts(name: str, options: Sequence[str]) -> bool:
+    if name == "fd" and not {"-x", "-X"}.isdisjoint(options):
+        return True
+    return any(_ACTING.fullmatch(option) for option in options)
 
 
 def _sed(rest: Sequence[str]) -> Reading | None:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
+
 from codex_rpc.acp import calls, content
 from codex_rpc.acp.calls import Looks, ShownCall, Update
 from codex_rpc.acp.updates import said, thought, thought_id
@@ -49,10 +51,12 @@ class Replay:
                 ]
             case Call(action=Plan() as plan):
                 return (calls.plan_update(plan),)
-            case Call(call_id):
-                call = calls.shown(shape, item, self._cwd, self._looks)
+            case Call():
+                # Two calls are two, also where another program did not name them.
+                named = evolve(shape, call_id=shape.call_id or message_id)
+                call = calls.shown(named, item, self._cwd, self._looks)
                 if call.update["status"] == "pending":
-                    self._open[call_id] = call
+                    self._open[call.call_id] = call
                 return (call.update,)
             case Outcome(call_id=call_id):
                 opened = self._open.pop(call_id, None)
@@ -66,7 +70,7 @@ class Replay:
         self._open.clear()
 
     def _ended(self, call: ShownCall, outcome: Outcome) -> Iterator[Update]:
-        if call.has_terminal and outcome.exit_code is not None and outcome.text:
+        if call.ends_in_terminal(outcome) and outcome.text:
             yield calls.in_terminal(call.call_id, calls.shortened(outcome.text))
         yield calls.ended(call, outcome)
 

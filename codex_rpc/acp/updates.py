@@ -12,12 +12,14 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from codex_rpc.acp import calls, content
 from codex_rpc.acp.calls import Looks, ShownCall, Update
+from codex_rpc.acp.permissions import call_id_of
 from codex_rpc.protocol.converter import utc_text
 from codex_rpc.protocol.events import (
+    AddFile,
     AgentMessage,
     AgentMessageDelta,
     AgentReasoning,
@@ -31,6 +33,7 @@ from codex_rpc.protocol.events import (
     ExecApprovalRequest,
     ExecCommandBegin,
     ExecCommandOutputDelta,
+    FileChange,
     ItemRecorded,
     McpToolCallApprovalRequest,
     McpToolCallBegin,
@@ -43,12 +46,15 @@ from codex_rpc.protocol.events import (
     TaskStarted,
     TokenCount,
     TurnAborted,
+    UpdateFile,
     UserMessage,
 )
 from codex_rpc.protocol.ids import SubmissionId
 from codex_rpc.protocol.ops import TextInput
 from codex_rpc.protocol.shapes import Call, Outcome, Plan, clean, shape_of
 from codex_rpc.protocol.titles import one_line, spoken, title_of
+
+Severity = Literal["info", "warning", "error"]
 
 TAIL = 64
 """Characters of what was streamed that are compared with what was recorded."""
@@ -64,10 +70,10 @@ def thought(text: str, message_id: str) -> Update:
     return _chunk("agent_thought_chunk", message_id, text)
 
 
-def told(text: str, looks: Looks) -> Update:
+def told(text: str, looks: Looks, severity: Severity = "info") -> Update:
     """Something beside the conversation."""
     if looks.notices:
-        return {"sessionUpdate": "notice", "severity": "info", "title": text or "…"}
+        return {"sessionUpdate": "notice", "severity": severity, "title": text or "…"}
     return thought(text, new_message_id())
 
 
@@ -86,23 +92,22 @@ def _chunk(kind: str, message_id: str, text: str) -> Update:
 
 
 class _Growing:
-    """A message of which some has been told."""
+    """Messages of which some has been told: how many characters of each."""
 
     def __init__(self) -> None:
-        self._id = ""
-        self._told = 0
+        self._told: dict[str, int] = {}
 
     def more(self, message_id: str, text: str) -> None:
         """`text` is told."""
-        if message_id != self._id:
-            self._id, self._told = message_id, 0
-        self._told += len(text)
+        self._told[message_id] = self._told.get(message_id, 0) + len(text)
 
     def rest(self, message_id: str, whole: str) -> str:
         """What of the whole message was not told."""
-        before = self._told if message_id == self._id else 0
-        self._id, self._told = "", 0
-        return whole[before:]
+        return whole[self._told.pop(message_id, 0) :]
+
+    def forget(self) -> None:
+        """What was told of messages that are not whole is void."""
+        self._told.clear()
 
 
 class _Output:
@@ -113,13 +118,21 @@ class _Output:
         self._tail = ""
 
     def more(self, text: str) -> None:
+        """`text` is told."""
         self._told += len(text)
         self._tail = (self._tail + text)[-TAIL:]
 
     def rest(self, recorded: str) -> str:
-        """What is recorded behind what was told; "" if the two are not the same so far."""
-        same = recorded[: self._told].endswith(self._tail) and len(recorded) >= self._told
-        return recorded[self._told :] if same else ""
+        """What is recorded behind what was told; "" if that is not found."""
+        if not self._told:
+            return calls.shortened(recorded)
+        end = self._told
+        if recorded[max(0, end - len(self._tail)) : end] != self._tail:
+            # Of a long output the middle is not recorded, and of two runs only the second.
+            end = recorded.rfind(self._tail) + len(self._tail)
+            if end < len(self._tail):
+                return ""
+        return recorded[end:]
 
 
 class SessionUpdates:
@@ -143,6 +156,8 @@ class SessionUpdates:
         self._thought = _Growing()
         self._calls: dict[str, ShownCall] = {}
         self._outputs: dict[str, _Output] = {}
+        self._asked: set[str] = set()
+        """Calls that are asked about: their content is the question's at present."""
         self._turn_id: SubmissionId | None = None
         self._window: int | None = None
         self.usage: tuple[int, int | None] | None = None
@@ -171,15 +186,15 @@ class SessionUpdates:
             case ItemRecorded(item):
                 return self._recorded(item.value())
             case ExecCommandBegin() | PatchApplyBegin() | McpToolCallBegin():
-                call = self._calls.get(msg.call_id)
-                return () if call is None else (call.changed(status="in_progress"),)
+                return self._begun(msg.call_id)
         return self._others(event)
 
     def described(self, request: ApprovalRequest) -> Update:
         """Members of a `ToolCallUpdate` for what is asked about."""
-        call = self._calls.get(request.call_id.partition("#")[0])
+        call = self._calls.get(call_id_of(request))
         if call is None:
             return _described(request)
+        self._asked.add(call.call_id)
         members = {k: v for k, v in call.update.items() if k not in ("sessionUpdate", "status")}
         # A terminal is the call's own; in a question it would be drawn a second time.
         shown = [b for b in call.content if b["type"] != "terminal"]
@@ -209,13 +224,24 @@ class SessionUpdates:
             case Outcome(call_id=call_id):
                 opened = self._calls.pop(call_id, None)
                 output = self._outputs.pop(call_id, None) or _Output()
+                self._asked.discard(call_id)
                 if opened is None:
                     return ()
                 end = calls.ended(opened, shape)
-                if opened.has_terminal and (rest := output.rest(shape.text)):
+                if opened.ends_in_terminal(shape) and (rest := output.rest(shape.text)):
                     return (calls.in_terminal(call_id, rest), end)
                 return (end,)
         return ()
+
+    def _begun(self, call_id: str) -> Sequence[Update]:
+        call = self._calls.get(call_id)
+        if call is None:
+            return ()
+        if call_id not in self._asked:
+            return (call.changed(status="in_progress"),)
+        # The question's words, put in place of the call's content, have had their answer.
+        self._asked.discard(call_id)
+        return (call.changed(status="in_progress", content=list(call.content)),)
 
     def _output(self, msg: ExecCommandOutputDelta) -> Sequence[Update]:
         call = self._calls.get(msg.call_id)
@@ -223,7 +249,9 @@ class SessionUpdates:
             return ()
         self._outputs.setdefault(msg.call_id, _Output()).more(msg.chunk)
         if call.has_terminal:
-            return (calls.in_terminal(msg.call_id, msg.chunk),)
+            more = calls.in_terminal(msg.call_id, msg.chunk)
+            # A second run is asked about, and does not begin anew.
+            return (*self._begun(msg.call_id), more) if msg.call_id in self._asked else (more,)
         # Only what is new: what a client wants to keep of it comes once more with the end.
         return (call.changed(content=[content.fenced(clean(msg.chunk))]),)
 
@@ -241,13 +269,39 @@ class SessionUpdates:
                     update = {"sessionUpdate": "usage_update", "used": total, "size": self._window}
                     return (update,)
             case Error(message=message) if event.id != self._turn_id:
-                return (told(message, self._looks),)
+                return (told(message, self._looks, "error"),)
             case TaskComplete() | TurnAborted() | Error():
                 return self._closed(event.msg)
             case msg:
-                text = _told_text(msg)
-                return () if text is None else (told(text, self._looks),)
+                return self._beside(msg)
         return ()
+
+    def _beside(self, msg: object) -> Sequence[Update]:
+        """What the user is to be told of an event beside the conversation."""
+        severity: Severity = "info"
+        match msg:
+            case BackgroundEvent(text):
+                pass
+            case ContextCompacted():
+                text = "The conversation was summarised, and goes on from the summary."
+            case StreamError(message, attempt, max_attempts):
+                self._forget_unfinished()
+                text = f"{message} (attempt {attempt} of {max_attempts} follows)"
+                severity = "warning"
+            case StorageFailed(message=text):
+                severity = "error"
+            case StorageRecovered(saved):
+                text = f"The session is saved again ({saved} records that were not)."
+            case SessionTakenOver(by):
+                text = f"Process {by.pid} on {by.host} has taken the session over."
+                severity = "warning"
+            case _:
+                return ()
+        return (told(text, self._looks, severity),)
+
+    def _forget_unfinished(self) -> None:
+        self._message.forget()
+        self._thought.forget()
 
     def _titled(self, items: Sequence[Any]) -> Sequence[Update]:
         texts = [item.text for item in items if isinstance(item, TextInput)]
@@ -262,28 +316,14 @@ class SessionUpdates:
         updates = [calls.left_open(call) for call in self._calls.values()]
         self._calls.clear()
         self._outputs.clear()
+        self._asked.clear()
+        self._forget_unfinished()
         if isinstance(closing, Error) and closing.stop_reason is not None:
             # The answer to the prompt has no words for it.
-            updates.append(told(closing.message, self._looks))
+            updates.append(told(closing.message, self._looks, "error"))
         now = utc_text(self._now())
         updates.append({"sessionUpdate": "session_info_update", "updatedAt": now})
         return updates
-
-
-def _told_text(msg: object) -> str | None:
-    """What the user is to be told of an event beside the conversation; None: nothing."""
-    match msg:
-        case BackgroundEvent(message) | StorageFailed(message=message):
-            return message
-        case StreamError(message, attempt, max_attempts):
-            return f"{message} (attempt {attempt} of {max_attempts} follows)"
-        case StorageRecovered(saved):
-            return f"The session is saved again ({saved} records that were not)."
-        case SessionTakenOver(by):
-            return f"Process {by.pid} on {by.host} has taken the session over."
-        case ContextCompacted():
-            return "The conversation was summarised, and goes on from the summary."
-    return None
 
 
 def _described(request: ApprovalRequest) -> Update:
@@ -297,6 +337,16 @@ def _described(request: ApprovalRequest) -> Update:
                 "title": one_line(f"Edit {', '.join(changes)}", calls.MAX_TITLE),
                 "kind": "edit",
                 "locations": [{"path": path} for path in changes],
+                "content": [_proposed(path, change) for path, change in changes.items()],
             }
         case McpToolCallApprovalRequest(invocation=invocation):
             return {"title": f"{invocation.server}: {invocation.tool}", "kind": "other"}
+
+
+def _proposed(path: str, change: Literal["delete"] | FileChange) -> content.Block:
+    match change:
+        case FileChange(add=AddFile(text)):
+            return content.diff(path, None, text)
+        case FileChange(update=UpdateFile(unified_diff)):
+            return content.fenced(clean(unified_diff), "diff")
+    return content.diff(path, None, "")

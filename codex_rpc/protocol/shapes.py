@@ -21,6 +21,7 @@ _PATCH_IN_SHELL = re.compile(
     r"\s*(?:cd [^\n;&|]+&& *)?apply_?patch\s*<<-?\s*(['\"]?)(\w+)\1[ \t]*\n(.*)\n\2\s*", re.DOTALL
 )
 _CHANGED_FILE = re.compile(r"^\*\*\* (Add|Update|Delete) File: (.+)$", re.MULTILINE)
+_END = "*** End Patch"
 _MOVED = re.compile(r"^\*\*\* Move to: (.+)$", re.MULTILINE)
 _SHELLS = {"bash", "sh", "zsh", "dash", "bash.exe", "powershell.exe", "pwsh.exe", "pwsh"}
 _SCRIPT_FLAGS = {"-c", "-lc", "-ilc", "-Command"}
@@ -161,7 +162,8 @@ def shape_of(item: dict[str, Any]) -> Shape:
             call_id = _call_id(item) or string_in(item, "id") or ""
             return Call(call_id, _command(action.get("command"), action) or _unknown_call(item))
         case "web_search_call":
-            return Call(_call_id(item), _unknown_call(item, item.get("action")))
+            call_id = _call_id(item) or string_in(item, "id") or ""
+            return Call(call_id, _unknown_call(item, item.get("action")))
         case "function_call_output" | "custom_tool_call_output":
             return _outcome(_call_id(item), item.get("output"))
     return Unknown(kind, json_text(item))
@@ -282,17 +284,27 @@ def _patch(text: str) -> Patch | None:
                 kind,
                 added,
                 removed,
-                list(_hunks(lines[1:-1] if lines[-1] == "" else lines[1:])),
+                list(_new_file(lines[1:]) if kind == "Add" else _hunks(lines[1:])),
                 moved[1].strip() if moved else None,
             )
         )
     return Patch(text.strip("\n"), changes)
 
 
+def _new_file(lines: Sequence[str]) -> Iterator[Hunk]:
+    """The lines of a new file; blank ones that follow them are for whoever reads the patch."""
+    text = "".join(line[1:] + "\n" for line in lines if line.startswith("+"))
+    if text:
+        yield Hunk("", text)
+
+
 def _hunks(lines: Sequence[str]) -> Iterator[Hunk]:
     old: list[str] = []
     new: list[str] = []
-    for line in (*lines, "@@"):
+    end = next((n for n, line in enumerate(lines) if line.strip() == _END), len(lines))
+    while end and not lines[end - 1]:
+        end -= 1
+    for line in (*lines[:end], "@@"):
         if line.startswith("@@"):
             if old != new:
                 yield Hunk("".join(old), "".join(new))
