@@ -202,7 +202,7 @@ class AcpFront:
 
     # Turns.
 
-    async def on_prompt(self, params: PromptParams, _call: Call) -> dict[str, Any]:
+    async def on_prompt(self, params: PromptParams, call: Call) -> dict[str, Any]:
         live = self._session(params.session_id)
         items = items_of(params.prompt)
 
@@ -213,14 +213,14 @@ class AcpFront:
                 return None
             return resolved or UserInput(items)
 
-        return {"stopReason": await live.turns.run(make)}
+        return {"stopReason": await live.turns.run(call.number, make)}
 
     def on_cancel(self, params: dict[str, Any]) -> None:
         name = params.get("sessionId")
         live = self._live.get(self._live.id_of(name)) if isinstance(name, str) else None
         if live is not None:
-            # A prompt that came just before it has begun by then.
-            self._background.later(partial(_cancel, live))
+            # A prompt that came before it has begun by then, and one behind it is not meant.
+            self._background.later(partial(_cancel, live, self._connection.calls.begun))
 
     async def on_set_mode(self, params: ModeParams, _call: Call) -> dict[str, Any]:
         live = self._session(params.session_id)
@@ -250,5 +250,5 @@ class AcpFront:
         return live
 
 
-async def _cancel(live: LiveSession) -> None:
-    live.turns.cancel()
+async def _cancel(live: LiveSession, up_to: int) -> None:
+    live.turns.cancel(up_to)

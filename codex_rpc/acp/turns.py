@@ -33,6 +33,8 @@ from codex_rpc.protocol.ops import Compact, UserInput
 
 @define(eq=False)
 class _Prompt:
+    number: int
+    """Which request it is."""
     turn_id: SubmissionId | None = None
     """None: no turn has taken it yet."""
     is_cancelled: bool = False
@@ -50,8 +52,11 @@ class Turns:
         self._waiting: dict[str, _Prompt] = {}
         """By the id under which it is submitted."""
 
-    async def run(self, make: Callable[[], Awaitable[UserInput | Compact | None]]) -> str:
-        """Submit what `make` gives, and wait for the end of the turn; its stop reason.
+    async def run(
+        self, number: int, make: Callable[[], Awaitable[UserInput | Compact | None]]
+    ) -> str:
+        """Submit what `make` gives for the request `number`, and wait for the end of the turn; its
+        stop reason.
 
         None is nothing to wait for. Cancelled, the turn is stopped, unless others wait for it too.
 
@@ -61,7 +66,7 @@ class Turns:
         """
         # Known before anything waits, so that what cancels it may come at any time.
         id_ = SubmissionId(str(uuid.uuid4()))
-        prompt = self._waiting[id_] = _Prompt()
+        prompt = self._waiting[id_] = _Prompt(number)
         try:
             op = await make()
             if op is None:
@@ -81,10 +86,13 @@ class Turns:
                 self._waiting.pop(id_, None)
         return _stop_reason(prompt)
 
-    def cancel(self) -> None:
-        """Stop the turns of all prompts that wait; nothing if none does."""
-        for prompt in list(self._waiting.values()):
+    def cancel(self, up_to: int) -> None:
+        """Stop the turns of the prompts that wait and came no later than the request `up_to`;
+        nothing if none did."""
+        meant = [prompt for prompt in self._waiting.values() if prompt.number <= up_to]
+        for prompt in meant:
             prompt.is_cancelled = True
+        for prompt in meant:
             self._stop(prompt)
 
     def observe(self, event: Event) -> None:

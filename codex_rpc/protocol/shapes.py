@@ -284,25 +284,19 @@ def _patch(text: str) -> Patch | None:
                 kind,
                 added,
                 removed,
-                list(_new_file(lines[1:]) if kind == "Add" else _hunks(lines[1:])),
+                list(_hunks(lines[1:])),
                 moved[1].strip() if moved else None,
             )
         )
     return Patch(text.strip("\n"), changes)
 
 
-def _new_file(lines: Sequence[str]) -> Iterator[Hunk]:
-    """The lines of a new file; blank ones that follow them are for whoever reads the patch."""
-    text = "".join(line[1:] + "\n" for line in lines if line.startswith("+"))
-    if text:
-        yield Hunk("", text)
-
-
 def _hunks(lines: Sequence[str]) -> Iterator[Hunk]:
     old: list[str] = []
     new: list[str] = []
-    end = next((n for n, line in enumerate(lines) if line.strip() == _END), len(lines))
-    while end and not lines[end - 1]:
+    end = len(lines)
+    # Blank lines there are for whoever reads the patch.
+    while end and lines[end - 1].strip() in ("", _END):
         end -= 1
     for line in (*lines[:end], "@@"):
         if line.startswith("@@"):

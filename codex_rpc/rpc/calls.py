@@ -22,6 +22,8 @@ class Call:
     """One request that is being answered."""
 
     id: RequestId
+    number: int
+    """Which request of the connection it is, counted from 1."""
     scope: anyio.CancelScope = field(factory=anyio.CancelScope, init=False)
     opened: Session | None = field(default=None, init=False)
     """Set by a handler: the session whose events are to follow the answer."""
@@ -57,8 +59,8 @@ class Calls:
             raise DuplicateRequest("a request with this id is still in flight")
         if len(self._calls) >= MAX_IN_FLIGHT:
             raise Overloaded(f"more than {MAX_IN_FLIGHT} requests are in flight")
-        call = self._calls[id_] = Call(id_)
         self.begun += 1
+        call = self._calls[id_] = Call(id_, self.begun)
         return call
 
     def cancel(self, id_: RequestId) -> None:

@@ -306,7 +306,7 @@ async def test_output_comes_as_it_is_printed_and_never_twice(
                 assert {"type": "terminal", "terminalId": "call_1_0"} in call["content"]
                 end = turn.of("tool_call_update")[-1]
                 assert end["_meta"]["terminal_exit"]["exit_code"] == 0
-                assert "content" not in end
+                assert end["content"] == call["content"]
             else:
                 texts = [u["content"][0]["content"]["text"] for u in growing]
                 parts = [text.removeprefix("```\n").removesuffix("```") for text in texts]

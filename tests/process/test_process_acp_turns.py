@@ -94,6 +94,32 @@ async def test_a_prompt_and_its_cancellation_in_one_write(tmp_path: Path) -> Non
                 assert answer["result"] == {"stopReason": "cancelled"}
 
 
+async def test_a_cancellation_is_not_for_a_prompt_that_comes_behind_it(tmp_path: Path) -> None:
+    async with ModelServer({"default": text_events(1, "Said.")}) as model:
+        write_config(tmp_path, model.url)
+        async with agent(tmp_path) as client:
+            await client.initialize()
+            session = await client.new(tmp_path)
+            for n in range(10):
+                frames = [
+                    {
+                        "jsonrpc": "2.0",
+                        "method": "session/cancel",
+                        "params": {"sessionId": session},
+                    },
+                    {
+                        "jsonrpc": "2.0",
+                        "id": 100 + n,
+                        "method": "session/prompt",
+                        "params": prompt_of(session, "hello"),
+                    },
+                ]
+                for frame in frames:
+                    client.frames.from_client(frame)
+                await client.send_raw(b"".join(json.dumps(f).encode() + b"\n" for f in frames))
+                assert await ended(client, 100 + n) == "end_turn"
+
+
 async def test_cancelling_the_request_stops_its_turn(tmp_path: Path) -> None:
     responses = [call_events(1, ["sleep", "1000"]), text_events(2, "Next.")]
     async with ModelServer({"responses": responses}) as model:

@@ -299,6 +299,12 @@ def test_a_patch_in_a_shell_is_a_patch_too() -> None:
         assert shown(item, TERMINALS).update == wanted
 
 
+def test_a_line_of_a_file_that_looks_like_the_end_of_the_patch_is_shown() -> None:
+    lines = ("*** Update File: a", " *** End Patch", "-x", "+y", "", "")
+    (diff,) = shown(patch(*lines)).content
+    assert (diff["oldText"], diff["newText"]) == ("*** End Patch\nx\n", "*** End Patch\ny\n")
+
+
 def test_a_patch_that_failed_keeps_its_diff_and_says_why() -> None:
     item = patch("*** Add File: a", "+x")
     assert "content" not in ended(item, came_back("Success.", 0))
@@ -345,7 +351,8 @@ def test_a_tool_of_a_server() -> None:
     assert update["rawInput"] == {"path": "x"}
     end = ended(item, came_back('[{"type":"text","text":"a"}]', None))
     assert end["status"] == "completed"
-    assert texts(end) == ['```json\n[{"type":"text","text":"a"}]\n```']
+    assert texts(end) == ["a"]
+    assert texts(ended(item, came_back('{"rows":[1]}', None))) == ['```json\n{"rows":[1]}\n```']
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ EXPECTED = {
     "RateLimited": -32603,
     "ServerFailed": -32603,
     "ModelRejected": -32603,
+    "AnswerFiltered": -32603,
     "ContextFull": -32603,
     "PreviousResponseUnknown": -32603,
     "ToolError": -32603,
@@ -47,6 +48,8 @@ EXPECTED = {
     "RolloutInUse": 1002,
     "RolloutWriteFailed": 1006,
     "ConfigError": 1004,
+    "CredentialsMissing": 1004,
+    "TurnFailed": -32603,
 }
 
 
