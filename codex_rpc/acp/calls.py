@@ -1,19 +1,18 @@
-"""What a tool call looks like to a client: from its item, and from that of its output.
+"""What a tool call looks like to a client, from its item.
 
 The same call looks the same while it happens and when its session is loaded, since both come from
-here. Pure; knows no session.
+here. Pure; knows no session, and not how the call comes out.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from codex_rpc.acp.content import Block, diff, fenced, image_or_link, text_block
+from codex_rpc.acp.content import Block, diff, fenced, shortened
 from codex_rpc.acp.reading import Reading, reading_of
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.items import CALL_OUTPUT_KINDS, string_in
@@ -22,11 +21,9 @@ from codex_rpc.protocol.shapes import (
     Call,
     Command,
     FileChange,
-    Image,
     Outcome,
     Patch,
     Plan,
-    Text,
     ToolCall,
     clean,
 )
@@ -36,30 +33,6 @@ Update = dict[str, Any]
 """The `update` of a `session/update`."""
 
 MAX_TITLE = 120
-MAX_OUTPUT = 64 * 1024
-"""Characters of an output that are shown; of a longer one its beginning and end are."""
-
-INTERRUPTED = "interrupted"
-
-_FAILURES = (
-    "err: ",
-    "error: ",
-    "aborted",
-    "execution error: ",
-    "failed to parse",
-    "mcp tool call rejected",
-    "not run: ",
-    "patch rejected",
-    "the tool failed because",
-    "unsupported call",
-    "[interrupted by the user",
-)
-"""How the outputs of calls begin that came to nothing; commands and patches say it in figures."""
-
-_OURS = frozenset(
-    ("shell", "container.exec", "local_shell", "shell_command", "exec_command", "apply_patch")
-)
-"""Tools whose calls are commands and patches, unless their arguments make no sense."""
 
 
 @frozen
@@ -139,66 +112,8 @@ def plan_update(plan: Plan) -> Update:
     return {"sessionUpdate": "plan", "entries": entries}
 
 
-def ended(call: ShownCall, outcome: Outcome) -> Update:
-    """How `call` came out, whole."""
-    has_failed = _has_failed(call.action, outcome)
-    update = call.changed(status="failed" if has_failed else "completed")
-    raw = {
-        name: value
-        for name, value in (
-            ("exit_code", outcome.exit_code),
-            ("duration_seconds", outcome.duration_s),
-        )
-        if value is not None
-    }
-    if raw:
-        update["rawOutput"] = raw
-    if call.ends_in_terminal(outcome) and outcome.exit_code is not None:
-        code = None if outcome.exit_code < 0 else outcome.exit_code
-        exited = {"terminal_id": call.call_id, "exit_code": code, "signal": None}
-        update["_meta"] = {"terminal_exit": exited}
-        update["content"] = list(call.content)
-        return update
-    output = _output(call.action, outcome)
-    if isinstance(call.action, Patch):
-        # What was changed stays; what went wrong is added.
-        if has_failed:
-            update["content"] = [*call.content, *output]
-    else:
-        # Also if that is nothing: a question may have left its words there.
-        update["content"] = [*_without_terminal(call.content), *output]
-    return update
-
-
-def left_open(call: ShownCall) -> Update:
-    """`call` has no output, and will have none."""
-    content = [*_without_terminal(call.content), text_block(INTERRUPTED)]
-    return call.changed(status="failed", content=content)
-
-
-def in_terminal(call_id: str, data: str) -> Update:
-    """More of a command's output, for a client with terminals."""
-    return {
-        "sessionUpdate": "tool_call_update",
-        "toolCallId": call_id,
-        "_meta": {"terminal_output": {"terminal_id": call_id, "data": data}},
-    }
-
-
-def shortened(text: str) -> str:
-    """`text`, or its beginning and end if it is too long, which is said between them."""
-    if len(text) <= MAX_OUTPUT:
-        return text
-    half = MAX_OUTPUT // 2
-    left_out = len(text) - 2 * half
-    return f"{text[:half]}\n[… {left_out:,} characters left out …]\n{text[-half:]}"
-
-
-# The kinds.
-
-
 def _command(call_id: str, command: Command, cwd: Path, looks: Looks) -> Update:
-    title = _title(command.script)
+    title = call_title(command.script)
     reading = reading_of(command.script)
     folder = cwd / command.cwd if command.cwd else cwd
     told: Update = {
@@ -260,13 +175,13 @@ def _diffs(change: FileChange, cwd: Path) -> list[Block]:
 
 def _patch_title(changes: Sequence[FileChange]) -> str:
     if len(changes) != 1:
-        return _title(f"Edit {len(changes)} files: {_names(changes)}")
+        return call_title(f"Edit {len(changes)} files: {_names(changes)}")
     (change,) = changes
     verb = {"Add": "Create", "Update": "Edit", "Delete": "Delete"}[change.kind]
     if change.moved_to is not None:
         verb = "Edit and move" if change.hunks else "Move"
-        return _title(f"{verb} {change.path} to {change.moved_to}")
-    return _title(f"{verb} {change.path}")
+        return call_title(f"{verb} {change.path} to {change.moved_to}")
+    return call_title(f"{verb} {change.path}")
 
 
 def _names(changes: Sequence[FileChange]) -> str:
@@ -278,24 +193,25 @@ def _tool(call: ToolCall, item: Mapping[str, Any], cwd: Path) -> Update:
         action = item.get("action")
         action = action if isinstance(action, dict) else {}
         if url := string_in(action, "url"):
-            return {"title": _title(f"Open {url}"), "kind": "fetch"}
+            return {"title": call_title(f"Open {url}"), "kind": "fetch"}
         query = string_in(action, "query")
         return {
-            "title": _title(f"Search the web: {query}" if query else "Search the web"),
+            "title": call_title(f"Search the web: {query}" if query else "Search the web"),
             "kind": "fetch",
         }
     arguments = _arguments(item)
     path = arguments.get("path") if isinstance(arguments, dict) else None
     if call.name == "view_image" and isinstance(path, str):
         return {
-            "title": _title(f"View {path}"),
+            "title": call_title(f"View {path}"),
             "kind": "read",
             "locations": [{"path": str(cwd / path)}],
         }
-    return {"title": _title(call.name) or "(a call without a name)", "kind": "other"}
+    return {"title": call_title(call.name) or "(a call without a name)", "kind": "other"}
 
 
-def _title(text: str) -> str:
+def call_title(text: str) -> str:
+    """`text` as the title of a call: on one line, and fit for a terminal."""
     return one_line(clean(text[: MAX_TITLE * 8]), MAX_TITLE)
 
 
@@ -308,48 +224,3 @@ def _arguments(item: Mapping[str, Any]) -> Any:
         return orjson.loads(given)
     except ValueError:
         return {"input": given} if given else None
-
-
-# The outputs.
-
-
-def _has_failed(action: Action, outcome: Outcome) -> bool:
-    if outcome.exit_code is not None:
-        return outcome.exit_code != 0
-    match action:
-        case Command():
-            # Codex says how long it waited for one that goes on running.
-            return outcome.duration_s is None
-        case Patch():
-            return True
-        case ToolCall("view_image"):
-            return not any(isinstance(block, Image) for block in outcome.blocks)
-        case ToolCall(name) if name in _OURS:
-            return True
-    return outcome.text.startswith(_FAILURES) or '"isError":true' in outcome.text[-64:]
-
-
-def _output(action: Action, outcome: Outcome) -> list[Block]:
-    if isinstance(action, Command):
-        text = clean(shortened(outcome.text)).strip("\n")
-        return [fenced(text)] if text else []
-    blocks: list[Block] = []
-    for block in outcome.blocks:
-        match block:
-            case Text(text):
-                if text.strip():
-                    blocks.append(_told(shortened(text)))
-            case Image(url):
-                blocks.append({"type": "content", "content": image_or_link(url)})
-    return blocks
-
-
-_JSON = re.compile(r"\s*[\[{].*[\]}]\s*", re.DOTALL)
-
-
-def _told(text: str) -> Block:
-    return fenced(text, "json") if _JSON.fullmatch(text) else text_block(clean(text))
-
-
-def _without_terminal(content: Sequence[Block]) -> list[Block]:
-    return [block for block in content if block["type"] != "terminal"]

@@ -8,6 +8,9 @@ from typing import Any
 Block = dict[str, Any]
 """A `ToolCallContent`."""
 
+MAX_TEXT = 64 * 1024
+"""Characters of a text that are shown; of a longer one its beginning and end are."""
+
 _DATA_URL = re.compile(r"data:([^;,]+);base64,(.*)", re.DOTALL)
 
 
@@ -27,6 +30,15 @@ def fenced(said: str, language: str = "") -> Block:
     fence = "`" * max(3, longest + 1)
     end = "" if said.endswith("\n") else "\n"
     return text_block(f"{fence}{language}\n{said}{end}{fence}")
+
+
+def shortened(text: str) -> str:
+    """`text`, or its beginning and end if it is too long, which is said between them."""
+    if len(text) <= MAX_TEXT:
+        return text
+    half = MAX_TEXT // 2
+    left_out = len(text) - 2 * half
+    return f"{text[:half]}\n[… {left_out:,} characters left out …]\n{text[-half:]}"
 
 
 def diff(path: str, old: str | None, new: str) -> Block:

@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import evolve
 
-from codex_rpc.acp import calls, content
+from codex_rpc.acp import calls, content, outcomes
 from codex_rpc.acp.calls import Looks, ShownCall, Update
 from codex_rpc.acp.updates import said, thought, thought_id
 from codex_rpc.protocol.items import message_text, string_in
@@ -66,13 +66,13 @@ class Replay:
     def end(self) -> Iterator[Update]:
         """Calls that nobody has answered."""
         for call in self._open.values():
-            yield calls.left_open(call)
+            yield outcomes.left_open(call)
         self._open.clear()
 
     def _ended(self, call: ShownCall, outcome: Outcome) -> Iterator[Update]:
         if call.ends_in_terminal(outcome) and outcome.text:
-            yield calls.in_terminal(call.call_id, calls.shortened(outcome.text))
-        yield calls.ended(call, outcome)
+            yield outcomes.in_terminal(call.call_id, content.shortened(outcome.text))
+        yield outcomes.ended(call, outcome)
 
 
 def _user(block: Text | Image, message_id: str) -> Update:

@@ -78,7 +78,7 @@ class Sessions:
     async def on_load(self, params: OpenParams, call: Call) -> dict[str, Any]:
         live = await self._resumed(params, call)
         try:
-            await self._replay(live)
+            replay = await self._replay(live)
         except BaseException:
             # Nobody would hear of it any more.
             if call.opened is not None:
@@ -87,6 +87,9 @@ class Sessions:
                     await self._manager.close(live.session.id, discard=True)
                     self._live.remove(live.session.id)
             raise
+        if call.opened is not None:
+            # Of one that was open before, the outputs may be on their way.
+            self.tell(live, *replay.end())
         return _described(live)
 
     async def on_resume(self, params: OpenParams, call: Call) -> dict[str, Any]:
@@ -158,7 +161,8 @@ class Sessions:
         call.opened = session
         return live
 
-    async def _replay(self, live: LiveSession) -> None:
+    async def _replay(self, live: LiveSession) -> Replay:
+        """Tell what is saved of a session."""
         replay = Replay(live.session.cwd, live.looks)
         cursor = None
         while True:
@@ -175,8 +179,7 @@ class Sessions:
                 self.tell(live, *replay.take(entry.index, entry.item))
             cursor = page.next_cursor
             if cursor is None:
-                break
-        self.tell(live, *replay.end())
+                return replay
 
     # After that.
 

@@ -7,35 +7,30 @@ updates out.
 
 from __future__ import annotations
 
-import shlex
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from codex_rpc.acp import calls, content
+from codex_rpc.acp import calls, content, outcomes, questions
 from codex_rpc.acp.calls import Looks, ShownCall, Update
+from codex_rpc.acp.increments import Growing, Output
 from codex_rpc.acp.permissions import call_id_of
 from codex_rpc.protocol.converter import utc_text
 from codex_rpc.protocol.events import (
-    AddFile,
     AgentMessage,
     AgentMessageDelta,
     AgentReasoning,
     AgentReasoningDelta,
-    ApplyPatchApprovalRequest,
     ApprovalRequest,
     BackgroundEvent,
     ContextCompacted,
     Error,
     Event,
-    ExecApprovalRequest,
     ExecCommandBegin,
     ExecCommandOutputDelta,
-    FileChange,
     ItemRecorded,
-    McpToolCallApprovalRequest,
     McpToolCallBegin,
     PatchApplyBegin,
     SessionTakenOver,
@@ -46,18 +41,14 @@ from codex_rpc.protocol.events import (
     TaskStarted,
     TokenCount,
     TurnAborted,
-    UpdateFile,
     UserMessage,
 )
 from codex_rpc.protocol.ids import SubmissionId
 from codex_rpc.protocol.ops import TextInput
 from codex_rpc.protocol.shapes import Call, Outcome, Plan, clean, shape_of
-from codex_rpc.protocol.titles import one_line, spoken, title_of
+from codex_rpc.protocol.titles import spoken, title_of
 
 Severity = Literal["info", "warning", "error"]
-
-TAIL = 64
-"""Characters of what was streamed that are compared with what was recorded."""
 
 
 def said(text: str, message_id: str) -> Update:
@@ -91,50 +82,6 @@ def _chunk(kind: str, message_id: str, text: str) -> Update:
     return {"sessionUpdate": kind, "messageId": message_id, "content": content.text(text)}
 
 
-class _Growing:
-    """Messages of which some has been told: how many characters of each."""
-
-    def __init__(self) -> None:
-        self._told: dict[str, int] = {}
-
-    def more(self, message_id: str, text: str) -> None:
-        """`text` is told."""
-        self._told[message_id] = self._told.get(message_id, 0) + len(text)
-
-    def rest(self, message_id: str, whole: str) -> str:
-        """What of the whole message was not told."""
-        return whole[self._told.pop(message_id, 0) :]
-
-    def forget(self) -> None:
-        """What was told of messages that are not whole is void."""
-        self._told.clear()
-
-
-class _Output:
-    """The output of a running command, as far as it was told: how much, and its end."""
-
-    def __init__(self) -> None:
-        self._told = 0
-        self._tail = ""
-
-    def more(self, text: str) -> None:
-        """`text` is told."""
-        self._told += len(text)
-        self._tail = (self._tail + text)[-TAIL:]
-
-    def rest(self, recorded: str) -> str:
-        """What is recorded behind what was told; "" if that is not found."""
-        if not self._told:
-            return calls.shortened(recorded)
-        end = self._told
-        if recorded[max(0, end - len(self._tail)) : end] != self._tail:
-            # Of a long output the middle is not recorded, and of two runs only the second.
-            end = recorded.rfind(self._tail) + len(self._tail)
-            if end < len(self._tail):
-                return ""
-        return recorded[end:]
-
-
 class SessionUpdates:
     """Those of one open session."""
 
@@ -152,10 +99,10 @@ class SessionUpdates:
         self._looks = looks
         self._has_title = has_title
         self._now = now
-        self._message = _Growing()
-        self._thought = _Growing()
+        self._message = Growing()
+        self._thought = Growing()
         self._calls: dict[str, ShownCall] = {}
-        self._outputs: dict[str, _Output] = {}
+        self._outputs: dict[str, Output] = {}
         self._asked: set[str] = set()
         """Calls that are asked about: their content is the question's at present."""
         self._turn_id: SubmissionId | None = None
@@ -193,7 +140,7 @@ class SessionUpdates:
         """Members of a `ToolCallUpdate` for what is asked about."""
         call = self._calls.get(call_id_of(request))
         if call is None:
-            return _described(request)
+            return questions.described(request)
         self._asked.add(call.call_id)
         members = {k: v for k, v in call.update.items() if k not in ("sessionUpdate", "status")}
         # A terminal is the call's own; in a question it would be drawn a second time.
@@ -223,13 +170,13 @@ class SessionUpdates:
                 return (call.update,)
             case Outcome(call_id=call_id):
                 opened = self._calls.pop(call_id, None)
-                output = self._outputs.pop(call_id, None) or _Output()
+                output = self._outputs.pop(call_id, None) or Output()
                 self._asked.discard(call_id)
                 if opened is None:
                     return ()
-                end = calls.ended(opened, shape)
+                end = outcomes.ended(opened, shape)
                 if opened.ends_in_terminal(shape) and (rest := output.rest(shape.text)):
-                    return (calls.in_terminal(call_id, rest), end)
+                    return (outcomes.in_terminal(call_id, rest), end)
                 return (end,)
         return ()
 
@@ -247,9 +194,9 @@ class SessionUpdates:
         call = self._calls.get(msg.call_id)
         if call is None:
             return ()
-        self._outputs.setdefault(msg.call_id, _Output()).more(msg.chunk)
+        self._outputs.setdefault(msg.call_id, Output()).more(msg.chunk)
         if call.has_terminal:
-            more = calls.in_terminal(msg.call_id, msg.chunk)
+            more = outcomes.in_terminal(msg.call_id, msg.chunk)
             # A second run is asked about, and does not begin anew.
             return (*self._begun(msg.call_id), more) if msg.call_id in self._asked else (more,)
         # Only what is new: what a client wants to keep of it comes once more with the end.
@@ -313,7 +260,7 @@ class SessionUpdates:
 
     def _closed(self, closing: TaskComplete | TurnAborted | Error) -> list[Update]:
         self._turn_id = None
-        updates = [calls.left_open(call) for call in self._calls.values()]
+        updates = [outcomes.left_open(call) for call in self._calls.values()]
         self._calls.clear()
         self._outputs.clear()
         self._asked.clear()
@@ -324,29 +271,3 @@ class SessionUpdates:
         now = utc_text(self._now())
         updates.append({"sessionUpdate": "session_info_update", "updatedAt": now})
         return updates
-
-
-def _described(request: ApprovalRequest) -> Update:
-    """What is asked about, where nothing but the question is known."""
-    match request:
-        case ExecApprovalRequest(command=command):
-            title = one_line(shlex.join(command), calls.MAX_TITLE)
-            return {"title": title, "kind": "execute"}
-        case ApplyPatchApprovalRequest(changes=changes):
-            return {
-                "title": one_line(f"Edit {', '.join(changes)}", calls.MAX_TITLE),
-                "kind": "edit",
-                "locations": [{"path": path} for path in changes],
-                "content": [_proposed(path, change) for path, change in changes.items()],
-            }
-        case McpToolCallApprovalRequest(invocation=invocation):
-            return {"title": f"{invocation.server}: {invocation.tool}", "kind": "other"}
-
-
-def _proposed(path: str, change: Literal["delete"] | FileChange) -> content.Block:
-    match change:
-        case FileChange(add=AddFile(text)):
-            return content.diff(path, None, text)
-        case FileChange(update=UpdateFile(unified_diff)):
-            return content.fenced(clean(unified_diff), "diff")
-    return content.diff(path, None, "")

@@ -354,6 +354,8 @@ class Turn:
             attempt.calls += 1
             await self._tell(item)
             await self._run_call(item)
+        else:
+            await self._tell(item)
 
     async def _announce_message(self, value: dict[str, Any], item_id: str) -> None:
         if value.get("role") != "assistant":

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.acp_schema import check
 
-from codex_rpc.acp import calls
+from codex_rpc.acp import calls, content, outcomes
 from codex_rpc.acp.calls import Looks, ShownCall, looks_of
 from codex_rpc.acp.content import fenced
 from codex_rpc.acp.reading import Reading, reading_of
@@ -62,7 +62,7 @@ def shown(item: Item, looks: Looks = PLAIN) -> ShownCall:
 def ended(item: Item, output: Item, looks: Looks = PLAIN) -> dict[str, Any]:
     shape = shape_of(output)
     assert isinstance(shape, Outcome)
-    update = calls.ended(shown(item, looks), shape)
+    update = outcomes.ended(shown(item, looks), shape)
     check("SessionUpdate", update)
     return update
 
@@ -138,11 +138,11 @@ def test_an_output_is_fenced_and_without_colours() -> None:
 
 def test_a_huge_output_loses_its_middle_and_says_so() -> None:
     (text,) = texts(ended(command("x"), came_back("a" * 50_000 + "b" * 50_000)))
-    left_out = 100_000 - calls.MAX_OUTPUT
+    left_out = 100_000 - content.MAX_TEXT
     assert f"\n[… {left_out:,} characters left out …]\n" in text
     assert text.startswith("```\naaa")
     assert text.endswith("bbb\n```")
-    assert len(text) < calls.MAX_OUTPUT + 100
+    assert len(text) < content.MAX_TEXT + 100
 
 
 @pytest.mark.parametrize(
@@ -394,7 +394,7 @@ def test_a_command_that_another_program_left_running_has_not_failed() -> None:
 def test_a_call_that_nobody_answered_was_interrupted() -> None:
     for item in (command("make"), patch("*** Add File: a", "+x"), function_call("t", {})):
         for looks in (PLAIN, TERMINALS):
-            update = calls.left_open(shown(item, looks))
+            update = outcomes.left_open(shown(item, looks))
             check("SessionUpdate", update)
             assert update["status"] == "failed"
             assert texts(update)[-1] == "interrupted"
@@ -478,7 +478,7 @@ def test_whatever_a_call_and_its_output_hold_can_be_shown(
     call = calls.shown(shape, item, CWD, Looks(terminals=in_terminals))
     outcome = shape_of({"type": "function_call_output", "call_id": "c1", "output": output})
     assert isinstance(outcome, Outcome)
-    for update in (call.update, calls.ended(call, outcome), calls.left_open(call)):
+    for update in (call.update, outcomes.ended(call, outcome), outcomes.left_open(call)):
         check("SessionUpdate", update)
 
 

@@ -12,8 +12,8 @@ import pytest
 from support.acp_client import text_in
 from support.acp_schema import check
 
-from codex_rpc.acp import calls
 from codex_rpc.acp.calls import Looks
+from codex_rpc.acp.content import MAX_TEXT
 from codex_rpc.acp.updates import SessionUpdates
 from codex_rpc.protocol import events as ev
 from codex_rpc.protocol.events import Event
@@ -199,7 +199,7 @@ def test_what_is_recorded_behind_the_increments_is_told_last(
 def test_an_output_that_was_not_streamed_is_shortened() -> None:
     live = Live(TERMINALS)
     text = terminal_text(live(shell(), BEGIN, output("a" * 100_000)))
-    assert len(text) < calls.MAX_OUTPUT + 100
+    assert len(text) < MAX_TEXT + 100
 
 
 def test_what_never_ran_has_no_terminal() -> None:
