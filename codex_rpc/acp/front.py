@@ -20,7 +20,7 @@ from codex_rpc.acp.commands import Told
 from codex_rpc.acp.files import ClientFiles
 from codex_rpc.acp.live import LiveSession, LiveSessions
 from codex_rpc.acp.permissions import Permissions
-from codex_rpc.acp.sessions import Sessions, update_of
+from codex_rpc.acp.sessions import Sessions, sendable
 from codex_rpc.acp.wire import (
     PROTOCOL_VERSION,
     AuthenticateParams,
@@ -39,7 +39,6 @@ from codex_rpc.protocol.events import ApprovalRequest, Event
 from codex_rpc.protocol.ids import SessionId
 from codex_rpc.protocol.ops import Compact, UserInput
 from codex_rpc.protocol.workspace import NoEditor, Workspace
-from codex_rpc.rpc import messages
 from codex_rpc.rpc.calls import Call
 from codex_rpc.rpc.dispatch import Listener, Method
 from codex_rpc.rpc.front import Connection
@@ -135,11 +134,7 @@ class AcpFront:
         if live is None:
             return
         for update in live.updates.of(event):
-            try:
-                yield update_of(live.name, update)
-            except (messages.Unencodable, RecursionError):
-                # The other updates still say where things stand.
-                continue
+            yield from sendable(live.name, update)
 
     async def _ask(self, method: str, params: dict[str, Any]) -> Any:
         """Ask the client something about a session, under its name for it."""
@@ -203,7 +198,7 @@ class AcpFront:
     # Turns.
 
     async def on_prompt(self, params: PromptParams, call: Call) -> dict[str, Any]:
-        live = self._session(params.session_id)
+        live = await self._opened(params.session_id)
         items = items_of(params.prompt)
 
         async def make() -> UserInput | Compact | None:
@@ -217,20 +212,31 @@ class AcpFront:
 
     def on_cancel(self, params: dict[str, Any]) -> None:
         name = params.get("sessionId")
-        live = self._live.get(self._live.id_of(name)) if isinstance(name, str) else None
-        if live is not None:
+        if isinstance(name, str):
             # A prompt that came before it has begun by then, and one behind it is not meant.
-            self._background.later(partial(_cancel, live, self._connection.calls.begun))
+            self._background.later(partial(self._cancel, name, self._connection.calls.begun))
+
+    async def _cancel(self, name: str, up_to: int) -> None:
+        session_id = self._live.id_of(name)
+        live = self._live.get(session_id)
+        if live is None:
+            # It may be on its way, with a prompt behind it.
+            async with self._live.order(session_id):
+                live = self._live.get(session_id)
+        if live is not None:
+            live.turns.cancel(up_to)
 
     async def on_set_mode(self, params: ModeParams, _call: Call) -> dict[str, Any]:
-        live = self._session(params.session_id)
-        self._tell_later(live, await live.settings.set_mode(params.mode_id))
+        live = await self._opened(params.session_id)
+        async with live.order:
+            self._tell_later(live, await live.settings.set_mode(params.mode_id))
         return {}
 
     async def on_set_config_option(self, params: OptionParams, _call: Call) -> dict[str, Any]:
-        live = self._session(params.session_id)
-        self._tell_later(live, await live.settings.set_option(params.config_id, params.value))
-        return {"configOptions": live.settings.options()}
+        live = await self._opened(params.session_id)
+        async with live.order:
+            self._tell_later(live, await live.settings.set_option(params.config_id, params.value))
+            return {"configOptions": live.settings.options()}
 
     def _tell_later(self, live: LiveSession, updates: list[dict[str, Any]]) -> None:
         """Tell what has changed, behind the answer to the request that changed it."""
@@ -240,15 +246,15 @@ class AcpFront:
 
         self._background.later(tell)
 
-    def _session(self, name: str) -> LiveSession:
+    async def _opened(self, name: str) -> LiveSession:
+        """The open session that the client calls `name`, once it is open."""
         session_id = self._live.id_of(name)
         live = self._live.get(session_id)
+        if live is None:
+            async with self._live.order(session_id):
+                live = self._live.get(session_id)
         if live is None:
             # Says which of the two it is: never open, or not any more.
             self._manager.session(session_id)
             raise SessionNotFound(f"session {name} is not open on this connection")
         return live
-
-
-async def _cancel(live: LiveSession, up_to: int) -> None:
-    live.turns.cancel(up_to)

@@ -7,7 +7,9 @@ one of ours, with an id of its own, and the client goes on with the id that it a
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from weakref import WeakValueDictionary
 
+import anyio
 from attrs import define, field
 
 from codex_rpc.acp.calls import Looks
@@ -26,6 +28,8 @@ class LiveSession:
     """Its id, as the client knows it."""
     session: Session
     looks: Looks
+    order: anyio.Lock
+    """Held, in order of arrival, by what changes the session or what its next turn is to be."""
     told: tuple[str, ...] = ()
     """What the user is to be told when it is open."""
     settings: SessionSettings = field(init=False)
@@ -43,7 +47,7 @@ class LiveSession:
             now=_now,
         )
         self.commands = SessionCommands(session, self.settings, lambda: self.updates.usage)
-        self.turns = Turns(session)
+        self.turns = Turns(session, self.order)
 
 
 def _now() -> datetime:
@@ -57,6 +61,8 @@ class LiveSessions:
         self._by_id: dict[str, LiveSession] = {}
         self._ids: dict[str, str] = {}
         """Our ids, by the client's names, where they differ."""
+        self._orders: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
+        """For each session that somebody does something about, open or not."""
 
     def add(self, live: LiveSession) -> None:
         """From here on it is found."""
@@ -64,9 +70,25 @@ class LiveSessions:
         if live.name != live.session.id:
             self._ids[live.name] = live.session.id
 
-    def remove(self, session_id: str) -> None:
+    def remove(self, live: LiveSession) -> None:
         """It has ended. The client's name for it goes on to mean the same session."""
-        self._by_id.pop(session_id, None)
+        if self._by_id.get(live.session.id) is live:
+            del self._by_id[live.session.id]
+
+    def forget_name(self, name: str) -> None:
+        """What the client called so is gone."""
+        self._ids.pop(name, None)
+
+    def order(self, session_id: str) -> anyio.Lock:
+        """Held by whatever opens, closes or changes a session; first come, first served."""
+        lock = self._orders.get(session_id)
+        if lock is None:
+            lock = self._orders[session_id] = anyio.Lock()
+        return lock
+
+    def is_open(self, live: LiveSession) -> bool:
+        """Whether it is still the open session of its id."""
+        return self._by_id.get(live.session.id) is live
 
     def id_of(self, name: str) -> str:
         """Our id for what the client calls `name`."""

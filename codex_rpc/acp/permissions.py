@@ -31,6 +31,7 @@ from codex_rpc.protocol.events import (
 from codex_rpc.protocol.ids import SubmissionId
 from codex_rpc.protocol.ops import ExecApproval, PatchApproval
 from codex_rpc.protocol.policy import Decision
+from codex_rpc.rpc.messages import Unencodable
 from codex_rpc.rpc.outgoing import PeerRefused
 from codex_rpc.rpc.stdio import PeerGone
 
@@ -176,19 +177,24 @@ class Permissions:
     async def _ask(self, question: _Question) -> None:
         request = question.request
         options = options_of(request)
-        params = {
-            "sessionId": question.session_id,
-            "toolCall": self._tool_call(question),
-            "options": options,
-        }
         try:
-            decision = decision_of(await self._request(METHOD, params), options)
+            decision = decision_of(await self._asked(question, options), options)
         except PeerRefused as exc:
             logger.info("the question about %s was not answered: %s", request.call_id, exc)
             decision = "denied"
         except PeerGone:
             return
         await self._answer(question, decision)
+
+    async def _asked(self, question: _Question, options: list[dict[str, Any]]) -> Any:
+        call = self._tool_call(question)
+        params = {"sessionId": question.session_id, "toolCall": call, "options": options}
+        try:
+            return await self._request(METHOD, params)
+        except (Unencodable, RecursionError):
+            # Arguments that no JSON holds are not shown; what is asked about is in the title.
+            shown = {k: v for k, v in call.items() if k != "rawInput"}
+            return await self._request(METHOD, {**params, "toolCall": shown})
 
     def _tool_call(self, question: _Question) -> dict[str, Any]:
         request = question.request

@@ -7,13 +7,14 @@ of a session as soon as it is open. Knows no session file.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
+from attrs import evolve
 
 from codex_rpc.acp.background import Background
 from codex_rpc.acp.calls import Looks
@@ -76,32 +77,41 @@ class Sessions:
         return {"sessionId": live.name, **_described(live)}
 
     async def on_load(self, params: OpenParams, call: Call) -> dict[str, Any]:
-        live = await self._resumed(params, call)
-        try:
-            replay = await self._replay(live)
-        except BaseException:
-            # Nobody would hear of it any more.
-            if call.opened is not None:
-                call.opened = None
-                with anyio.CancelScope(shield=True):
-                    await self._manager.close(live.session.id, discard=True)
-                    self._live.remove(live.session.id)
-            raise
-        if call.opened is not None:
-            # Of one that was open before, the outputs may be on their way.
-            self.tell(live, *replay.end())
-        return _described(live)
+        async with self._live.order(self._known_id(params.session_id)):
+            live = await self._resumed(params, call)
+            if live.turns.are_running:
+                raise InvalidState(
+                    f"a turn is running in session {params.session_id}; load it when it has ended"
+                )
+            try:
+                await self._replay(live)
+            except BaseException:
+                if call.opened is not None:
+                    call.opened = None
+                    await self._take_back(live)
+                raise
+            return _described(live)
 
     async def on_resume(self, params: OpenParams, call: Call) -> dict[str, Any]:
-        return _described(await self._resumed(params, call))
+        async with self._live.order(self._known_id(params.session_id)):
+            return _described(await self._resumed(params, call))
 
     async def on_fork(self, params: OpenParams, call: Call) -> dict[str, Any]:
         cwd = _absolute(params.cwd)
         session_id = self._known_id(params.session_id)
         overrides, told_later = await self._servers(params)
-        opened = await self._manager.fork(
-            ForkParams(session_id=session_id, cwd=cwd, config=overrides)
-        )
+        fork = ForkParams(session_id=session_id, cwd=cwd, config=overrides)
+        original = self._live.get(session_id)
+        if original is not None:
+            # What was chosen there may not be in the file yet.
+            chosen = original.settings.chosen
+            fork = evolve(
+                fork,
+                model=chosen.model,
+                approval_policy=chosen.approval_policy,
+                sandbox_policy=chosen.sandbox_policy,
+            )
+        opened = await self._manager.fork(fork)
         live = self._opened(opened, call, None, told_later)
         return {"sessionId": live.name, **_described(live)}
 
@@ -116,6 +126,8 @@ class Sessions:
                     f"session {params.session_id} is open here in {live.session.cwd}; close it "
                     "first to open it in another folder"
                 )
+            if live.name != params.session_id:
+                raise InvalidState(f"it is open here already, as session {live.name}")
             opened = await self._manager.resume(ResumeParams(session_id=session_id))
             if opened.session is live.session:
                 return live
@@ -125,6 +137,9 @@ class Sessions:
         opened = await self._manager.resume(
             ResumeParams(session_id=session_id, cwd=cwd, config=overrides)
         )
+        other = self._live.get(opened.session.id)
+        if other is not None and other.session is opened.session:
+            raise InvalidState(f"it is open here already, as session {other.name}")
         warnings: tuple[str, ...] = tuple(getattr(opened.result, "warnings", ()))
         return self._opened(opened, call, params.session_id, told_later + warnings)
 
@@ -156,12 +171,21 @@ class Sessions:
     ) -> LiveSession:
         session = opened.session
         session.events.tells_items = True
-        live = LiveSession(name or session.id, session, self._looks(), told_later)
+        order = self._live.order(session.id)
+        live = LiveSession(name or session.id, session, self._looks(), order, told_later)
         self._live.add(live)
         call.opened = session
         return live
 
-    async def _replay(self, live: LiveSession) -> Replay:
+    async def _take_back(self, live: LiveSession) -> None:
+        """End a session of which nobody will hear any more."""
+        with anyio.CancelScope(shield=True):
+            with suppress(SessionNotFound, SessionClosed):
+                await self._manager.close(live.session.id, discard=True)
+            live.turns.end()
+            self._live.remove(live)
+
+    async def _replay(self, live: LiveSession) -> None:
         """Tell what is saved of a session."""
         replay = Replay(live.session.cwd, live.looks)
         cursor = None
@@ -179,14 +203,16 @@ class Sessions:
                 self.tell(live, *replay.take(entry.index, entry.item))
             cursor = page.next_cursor
             if cursor is None:
-                return replay
+                break
+        self.tell(live, *replay.end())
 
     # After that.
 
     def tell(self, live: LiveSession, *updates: Update) -> None:
         """Write updates of a session before its events that wait. Never waits."""
         for update in updates:
-            self._outbox.put(update_of(live.name, update))
+            for payload in sendable(live.name, update):
+                self._outbox.put(payload)
 
     def observe(self, session_id: str, event: Event) -> None:
         """Take notice of an event that leaves for the client. Never waits."""
@@ -198,7 +224,7 @@ class Sessions:
             case SessionConfigured():
                 self._background.later(partial(self._introduce, live))
             case ShutdownComplete():
-                self._live.remove(session_id)
+                self._live.remove(live)
 
     async def _introduce(self, live: LiveSession) -> None:
         """Tell what goes with a session that has just been opened."""
@@ -206,12 +232,16 @@ class Sessions:
             self.tell(live, told(text, live.looks))
         live.told = ()
         commands = await live.commands.available()
-        self.tell(
+        self._tell_open(
             live,
             {"sessionUpdate": "available_commands_update", "availableCommands": commands},
         )
         update = await live.settings.learn()
         if update is not None:
+            self._tell_open(live, update)
+
+    def _tell_open(self, live: LiveSession, update: Update) -> None:
+        if self._live.is_open(live):
             self.tell(live, update)
 
     # Those that are saved, and the end.
@@ -230,25 +260,34 @@ class Sessions:
 
     async def on_close(self, params: SessionParams, _call: Call) -> dict[str, Any]:
         session_id = self._live.id_of(params.session_id)
+        async with self._live.order(session_id):
+            await self._close(session_id)
+        return {}
+
+    async def _close(self, session_id: str) -> None:
         last_update_written = self._outbox.end_of(session_id)
         # It may just have ended by itself, which is what was wanted.
         with suppress(SessionClosed):
             await self._manager.close(session_id)
         await last_update_written()
-        return {}
 
     async def on_delete(self, params: SessionParams, _call: Call) -> dict[str, Any]:
         session_id = self._live.id_of(params.session_id)
         if not _UUID.fullmatch(session_id):
             return {}
-        last_update_written = self._outbox.end_of(session_id)
-        with suppress(SessionNotFound, SessionClosed):
-            await self._manager.close(session_id, discard=True)
-        await last_update_written()
-        # It may be gone already, which is what was wanted.
-        with suppress(RolloutNotFound):
-            params_of_ours = native.SessionIdParams(session_id=session_id)
-            await self._manager.saved_sessions.delete(params_of_ours)
+        async with self._live.order(session_id):
+            last_update_written = self._outbox.end_of(session_id)
+            with suppress(SessionNotFound, SessionClosed):
+                await self._manager.close(session_id, discard=True)
+            await last_update_written()
+            # Under both names, where the client's is that of another program's file.
+            for id_ in dict.fromkeys((session_id, params.session_id)):
+                # It may be gone already, which is what was wanted.
+                with suppress(RolloutNotFound):
+                    await self._manager.saved_sessions.delete(
+                        native.SessionIdParams(session_id=id_)
+                    )
+            self._live.forget_name(params.session_id)
         return {}
 
     def _known_id(self, name: str) -> str:
@@ -261,9 +300,15 @@ class Sessions:
         return session_id
 
 
-def update_of(name: str, update: Update) -> bytes:
-    """`session/update` for the session that the client calls `name`."""
-    return messages.notification("session/update", {"sessionId": name, "update": update})
+def sendable(name: str, update: Update) -> Iterator[bytes]:
+    """`session/update` for the session that the client calls `name`; without what a call was
+    given if that cannot be written, and nothing if it still cannot."""
+    for shown in (update, {k: v for k, v in update.items() if k != "rawInput"}):
+        try:
+            yield messages.notification("session/update", {"sessionId": name, "update": shown})
+            return
+        except (messages.Unencodable, RecursionError):
+            continue
 
 
 def _absolute(cwd: str) -> str:

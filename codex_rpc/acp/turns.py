@@ -17,6 +17,7 @@ from attrs import define, field
 
 from codex_rpc.acp.wire import TurnFailed
 from codex_rpc.core.session import Session
+from codex_rpc.protocol.errors import SessionClosed
 from codex_rpc.protocol.events import (
     Error,
     Event,
@@ -47,8 +48,10 @@ class _Prompt:
 class Turns:
     """Those of one session."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, order: anyio.Lock) -> None:
+        """`order` is held by whoever changes what the next turn is to be, in order of arrival."""
         self._session = session
+        self.order = order
         self._waiting: dict[str, _Prompt] = {}
         """By the id under which it is submitted."""
 
@@ -62,24 +65,28 @@ class Turns:
 
         Raises:
             TurnFailed: the turn could not go on.
-            SessionClosed, and what `make` raises
+            CodexError: what `make` raises.
         """
         # Known before anything waits, so that what cancels it may come at any time.
         id_ = SubmissionId(str(uuid.uuid4()))
         prompt = self._waiting[id_] = _Prompt(number)
         try:
-            op = await make()
-            if op is None:
-                return "end_turn"
-            if prompt.is_cancelled:
-                return "cancelled"
-            prompt.is_submitted = True
-            await self._session.submit(op, id_)
+            async with self.order:
+                op = None if prompt.is_cancelled else await make()
+                if prompt.is_cancelled or prompt.settled.is_set():
+                    return "cancelled"
+                if op is None:
+                    return "end_turn"
+                prompt.is_submitted = True
+                await self._session.submit(op, id_)
             await prompt.settled.wait()
+        except SessionClosed:
+            # It came before the end of the session, which has stopped it.
+            return "cancelled"
         except anyio.get_cancelled_exc_class():
             prompt.is_cancelled = True
             if self._is_alone(prompt):
-                self._stop(prompt)
+                self._stop(id_, prompt)
             raise
         finally:
             if not (prompt.is_cancelled and prompt.is_submitted and not prompt.settled.is_set()):
@@ -89,11 +96,21 @@ class Turns:
     def cancel(self, up_to: int) -> None:
         """Stop the turns of the prompts that wait and came no later than the request `up_to`;
         nothing if none did."""
-        meant = [prompt for prompt in self._waiting.values() if prompt.number <= up_to]
-        for prompt in meant:
-            prompt.is_cancelled = True
-        for prompt in meant:
-            self._stop(prompt)
+        for prompt in self._waiting.values():
+            prompt.is_cancelled = prompt.is_cancelled or prompt.number <= up_to
+        for id_, prompt in list(self._waiting.items()):
+            if prompt.number <= up_to:
+                self._stop(id_, prompt)
+
+    @property
+    def are_running(self) -> bool:
+        """Whether any turn runs, or is about to."""
+        return any(prompt.is_submitted for prompt in self._waiting.values())
+
+    def end(self) -> None:
+        """The session has ended, and its last updates reach nobody."""
+        for id_ in list(self._waiting):
+            self._settle(id_, None)
 
     def observe(self, event: Event) -> None:
         """Take notice of an event that leaves for the client. Never waits."""
@@ -107,20 +124,19 @@ class Turns:
                     if event.id in (prompt.turn_id, id_):
                         self._settle(id_, closing)
             case ShutdownComplete():
-                for id_ in list(self._waiting):
-                    self._settle(id_, None)
+                self.end()
 
     def _taken(self, id_: str, turn_id: SubmissionId) -> None:
         prompt = self._waiting.get(id_)
         if prompt is not None:
             prompt.turn_id = turn_id
             if prompt.is_cancelled and self._is_alone(prompt):
-                self._stop(prompt)
+                self._stop(id_, prompt)
 
-    def _stop(self, prompt: _Prompt) -> None:
-        # One that no turn has taken yet is stopped when that happens.
-        if prompt.turn_id is not None:
-            self._session.interrupt(prompt.turn_id)
+    def _stop(self, id_: str, prompt: _Prompt) -> None:
+        # One that no turn has taken yet would begin one of its own name.
+        if prompt.is_submitted:
+            self._session.interrupt(prompt.turn_id or SubmissionId(id_))
 
     def _is_alone(self, prompt: _Prompt) -> bool:
         return not any(

@@ -7,6 +7,7 @@ waits; the submission loop itself never waits.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Literal
 
 import anyio
@@ -140,6 +141,10 @@ class Mailbox:
     def take(self) -> Submission | None:
         """The next one, if there is one."""
         return self._waiting.popleft() if self._waiting else None
+
+    def waiting(self) -> Sequence[Submission]:
+        """Those that wait, which stay where they are."""
+        return tuple(self._waiting)
 
     def take_input(self) -> Submission | None:
         """The next one if it is a user's input; an input behind anything else stays, since

@@ -103,8 +103,8 @@ class Session:
     """No turn runs, and no input waits for one."""
     _starting: SubmissionId | None = field(default=None, init=False)
     """The input that was taken while idle, until its turn has begun."""
-    _stop_at_start: bool = field(default=False, init=False)
-    """An interrupt came between that input and its turn."""
+    _stopped_early: set[SubmissionId] = field(factory=set, init=False)
+    """Inputs that were interrupted before their turn had begun."""
     _slot: anyio.Lock = field(factory=anyio.Lock, init=False)
     """Held while a turn or a change of context is under way."""
     closing: anyio.Event | None = field(default=None, init=False)
@@ -216,7 +216,7 @@ class Session:
             raise request.failure
 
     def interrupt(self, turn_id: SubmissionId) -> None:
-        """Stop that turn, and no other one: if it has ended, nothing happens. Never waits."""
+        """Stop that turn, also if it has not begun yet, and no other one. Never waits."""
         self._arrivals.put(Submission(SESSION_SUBMISSION, InterruptRequest(turn_id)))
 
     async def rename(self, title: str) -> None:
@@ -287,11 +287,13 @@ class Session:
             case InterruptRequest(turn_id):
                 if self._turn is not None and self._turn.id == turn_id:
                     self._turn.stop("interrupted")
+                elif not self._idle:
+                    self._stopped_early.add(turn_id)
             case Interrupt():
                 if self._turn is not None:
                     self._turn.stop("interrupted")
                 elif self._starting is not None:
-                    self._stop_at_start = True
+                    self._stopped_early.add(self._starting)
             case ExecApproval() | PatchApproval():
                 self._decide(op)
             case AddToHistory() | GetHistoryEntryRequest() | ListMcpTools():
@@ -320,6 +322,7 @@ class Session:
             self._turn.stop("shutdown" if by is None else "taken_over")
         async with self._slot:
             try:
+                await self._keep_waiting_overrides()
                 if by is not None:
                     # Said while the file is still ours: the other one writes as soon as it can.
                     await self.env.recorder.log.flush()
@@ -336,6 +339,14 @@ class Session:
                     self.env.announce_now(submission.id, error)
                 return False
         return True
+
+    async def _keep_waiting_overrides(self) -> None:
+        # What was chosen, and was to hold for the next turn, holds when the session goes on.
+        for submission in self.env.inbox.waiting():
+            if isinstance(submission.op, OverrideTurnContext):
+                self.env.context = overridden(self.env.context, submission.op)
+        if self.env.context_changed:
+            await self.env.recorder.record_now(self.env.context_record())
 
     async def _end(self, last: Submission | None) -> None:
         self._closed = True
@@ -415,9 +426,8 @@ class Session:
         )
         if self._starting == submission.id:
             self._starting = None
-            if self._stop_at_start:
-                self._stop_at_start = False
-                turn.stop("interrupted")
+        if submission.id in self._stopped_early:
+            turn.stop("interrupted")
         ending: Ending = Aborted("shutdown")
         try:
             with turn.scope:
@@ -435,6 +445,10 @@ class Session:
                 await turn.close(ending)
             self._turn = None
             self._idle = self.env.inbox.is_empty
+            self._stopped_early.discard(submission.id)
+            if self._idle:
+                # Those that joined another turn are never looked for.
+                self._stopped_early.clear()
         if isinstance(submission.op, UserInput):
             await self._notify(turn, ending)
 

@@ -6,6 +6,7 @@ CLI. Whatever is not known is shown as its JSON, so that nothing is left out.
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator, Sequence
@@ -170,8 +171,16 @@ def shape_of(item: dict[str, Any]) -> Shape:
 
 
 def json_text(value: object) -> str:
-    """A JSON value on lines of their own."""
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    """A JSON value on lines of their own; one that is nested too deep is not shown."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    except TypeError:
+        # The standard library takes what orjson does not: large integers, deep nesting, and text
+        # that is not valid Unicode.
+        try:
+            return json.dumps(value, indent=2)
+        except RecursionError:
+            return "…"
 
 
 def clean(text: str) -> str:

@@ -152,7 +152,9 @@ class Outbox:
     async def room(self) -> None:
         """Wait while the peer leaves more answers unread than it may have requests in flight."""
         while len(self._answers) >= MAX_WAITING_ANSWERS and not self._unbounded:
-            self._room = anyio.Event()
+            # There may be several who wait.
+            if self._room.is_set():
+                self._room = anyio.Event()
             await self._room.wait()
 
     def lift_limit(self) -> None:

@@ -17,6 +17,7 @@ from codex_rpc.protocol.errors import AnswerFiltered
 from codex_rpc.protocol.items import Item
 from codex_rpc.protocol.model import ItemDone, ResponseCompleted
 from codex_rpc.protocol.params import ConfigureParams
+from codex_rpc.protocol.records import ContextRecord
 from codex_rpc.protocol.tools import ToolHost, ToolOutcome
 
 
@@ -113,3 +114,39 @@ async def test_the_output_of_an_interrupted_call_is_told_before_the_closing(
     assert isinstance(msgs[-1], ev.TurnAborted)
     told = [m.item.kind for m in msgs if isinstance(m, ev.ItemRecorded)]
     assert told == ["function_call", "function_call_output"]
+
+
+async def test_an_input_that_is_interrupted_before_its_turn_runs_nothing_and_joins_nobody(
+    world: World, session: Session
+) -> None:
+    first = await session.submit(says("one"))
+    session.interrupt(first)
+    second = await session.submit(says("two"))
+    world.model.responses = [saying("Said.")]
+    events = await until_closing(session)
+    assert (events[-1].id, events[-1].msg) == (first, ev.TurnAborted("interrupted"))
+    events = await until_closing(session)
+    assert (events[-1].id, events[-1].msg) == (second, ev.TaskComplete("Said."))
+    assert len(world.model.prompts) == 1
+
+
+async def test_what_was_chosen_during_a_turn_is_kept_when_the_session_is_closed_in_it(
+    world: World, session: Session
+) -> None:
+    running = anyio.Event()
+
+    async def tool(_item: Item, _host: ToolHost) -> ToolOutcome:
+        running.set()
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    world.tools.handler = tool
+    world.model.responses = [calling(call("a"))]
+    await session.submit(says("go"))
+    with anyio.fail_after(5):
+        await running.wait()
+    await session.submit(ops.OverrideTurnContext(approval_policy="untrusted"))
+    with anyio.fail_after(5):
+        await session.close()
+    records = world.store.logs[session.id].records
+    assert [r.approval_policy for r in records if isinstance(r, ContextRecord)][-1] == "untrusted"

@@ -295,6 +295,21 @@ async def test_a_peer_that_is_gone_ends_all_waiting() -> None:
     assert taken[-1] == -1
 
 
+async def test_all_who_wait_for_room_are_let_in() -> None:
+    pipe = Pipe(open_=False)
+    outbox = outbox_on(pipe)
+    with fail_after(5):
+        async with anyio.create_task_group() as tg:
+            for _ in range(2 * MAX_WAITING_ANSWERS):
+                outbox.put(b"{}")
+            for _ in range(3):
+                tg.start_soon(outbox.room)
+                await wait_all_tasks_blocked()
+            tg.start_soon(outbox.run)
+            pipe.let_through()
+            outbox.close()
+
+
 class Sessions:
     """Some sessions of which the test knows what they said."""
 
