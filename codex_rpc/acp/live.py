@@ -14,6 +14,7 @@ from attrs import define, field
 
 from codex_rpc.acp.calls import Looks
 from codex_rpc.acp.commands import SessionCommands
+from codex_rpc.acp.increments import Names
 from codex_rpc.acp.settings import SessionSettings
 from codex_rpc.acp.turns import Turns
 from codex_rpc.acp.updates import SessionUpdates
@@ -44,6 +45,9 @@ class LiveSession:
             cwd=lambda: session.cwd,
             looks=self.looks,
             has_title=session.env.title is not None or len(session.env.history) > 0,
+            names=Names(
+                len(session.env.history), lambda: session.config.provider.wire_api != "chat"
+            ),
             now=_now,
         )
         self.commands = SessionCommands(session, self.settings, lambda: self.updates.usage)

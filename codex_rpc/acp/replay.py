@@ -10,6 +10,7 @@ from attrs import evolve
 
 from codex_rpc.acp import calls, content, outcomes
 from codex_rpc.acp.calls import Looks, ShownCall, Update
+from codex_rpc.acp.increments import item_name
 from codex_rpc.acp.updates import said, thought, thought_id
 from codex_rpc.protocol.items import message_text, string_in
 from codex_rpc.protocol.shapes import (
@@ -35,7 +36,7 @@ class Replay:
 
     def take(self, index: int, item: dict[str, Any]) -> Iterable[Update]:
         """What the item at `index` tells."""
-        message_id = string_in(item, "id") or f"item-{index}"
+        message_id = string_in(item, "id") or item_name(index)
         shape = shape_of(item)
         match shape:
             case Message("user", blocks):

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from codex_rpc.acp import calls, content, outcomes, questions
 from codex_rpc.acp.calls import Looks, ShownCall, Update
-from codex_rpc.acp.increments import Growing, Output
+from codex_rpc.acp.increments import Growing, Kind, Names, Output
 from codex_rpc.acp.permissions import call_id_of
 from codex_rpc.protocol.converter import utc_text
 from codex_rpc.protocol.events import (
@@ -44,8 +44,18 @@ from codex_rpc.protocol.events import (
     UserMessage,
 )
 from codex_rpc.protocol.ids import SubmissionId
+from codex_rpc.protocol.items import string_in
 from codex_rpc.protocol.ops import TextInput
-from codex_rpc.protocol.shapes import Call, Outcome, Plan, clean, shape_of
+from codex_rpc.protocol.shapes import (
+    Call,
+    Message,
+    Outcome,
+    Plan,
+    Reasoning,
+    Shape,
+    clean,
+    shape_of,
+)
 from codex_rpc.protocol.titles import spoken, title_of
 
 Severity = Literal["info", "warning", "error"]
@@ -91,6 +101,7 @@ class SessionUpdates:
         cwd: Callable[[], Path],
         looks: Looks,
         has_title: bool,
+        names: Names,
         now: Callable[[], datetime],
     ) -> None:
         """`cwd`: where paths begin at present; `has_title`: the client can know what it is called;
@@ -98,6 +109,7 @@ class SessionUpdates:
         self._cwd = cwd
         self._looks = looks
         self._has_title = has_title
+        self._names = names
         self._now = now
         self._message = Growing()
         self._thought = Growing()
@@ -115,19 +127,21 @@ class SessionUpdates:
         msg = event.msg
         match msg:
             case AgentMessageDelta(item_id, delta):
-                self._message.more(item_id, delta)
-                return (said(delta, item_id),)
+                message_id = self._names.of("message", item_id)
+                self._message.more(message_id, delta)
+                return (said(delta, message_id),)
             case AgentReasoningDelta(item_id, part, delta):
-                message_id = thought_id(item_id, part)
+                message_id = thought_id(self._names.of("reasoning", item_id), part)
                 self._thought.more(message_id, delta)
                 return (thought(delta, message_id),)
             case ExecCommandOutputDelta():
                 return self._output(msg)
             case AgentMessage(item_id, message):
-                rest = self._message.rest(item_id, message)
-                return (said(rest, item_id),) if rest else ()
+                message_id = self._names.of("message", item_id)
+                rest = self._message.rest(message_id, message)
+                return (said(rest, message_id),) if rest else ()
             case AgentReasoning(item_id, part, text):
-                message_id = thought_id(item_id, part)
+                message_id = thought_id(self._names.of("reasoning", item_id), part)
                 rest = self._thought.rest(message_id, text)
                 return (thought(rest, message_id),) if rest else ()
             case ItemRecorded(item):
@@ -160,6 +174,7 @@ class SessionUpdates:
 
     def _recorded(self, item: dict[str, Any]) -> Sequence[Update]:
         shape = shape_of(item)
+        self._names.recorded(_grown(shape), has_id=string_in(item, "id") is not None)
         match shape:
             case Call(action=Plan() as plan):
                 return (calls.plan_update(plan),)
@@ -249,6 +264,7 @@ class SessionUpdates:
     def _forget_unfinished(self) -> None:
         self._message.forget()
         self._thought.forget()
+        self._names.forget()
 
     def _titled(self, items: Sequence[Any]) -> Sequence[Update]:
         texts = [item.text for item in items if isinstance(item, TextInput)]
@@ -271,3 +287,13 @@ class SessionUpdates:
         now = utc_text(self._now())
         updates.append({"sessionUpdate": "session_info_update", "updatedAt": now})
         return updates
+
+
+def _grown(shape: Shape) -> Kind | None:
+    """What an item was while it grew."""
+    match shape:
+        case Message("assistant"):
+            return "message"
+        case Reasoning():
+            return "reasoning"
+    return None

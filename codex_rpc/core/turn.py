@@ -244,6 +244,7 @@ class Turn:
         self.inputs.extend(given.text for given in inputs if isinstance(given, TextInput))
         self.env.history.add(item)
         await self.env.recorder.record_now(*before, item)
+        self._tell_now(item)
         self.env.announce_now(id_, UserMessage(inputs, self.id))
 
     def _complain(self, problem: str) -> None:
@@ -338,6 +339,7 @@ class Turn:
         item = self.env.redactor.item(item)
         self.env.history.add(item)
         await self.env.recorder.record(item)
+        await self._tell(item)
         if item.kind == "message":
             value = item.value()
             item_id = event.item_id or _item_id(value, attempt.text_item_id)
@@ -352,10 +354,7 @@ class Turn:
             await self._announce_reasoning(value, event.item_id or _item_id(value, ""))
         elif item.is_call:
             attempt.calls += 1
-            await self._tell(item)
             await self._run_call(item)
-        else:
-            await self._tell(item)
 
     async def _announce_message(self, value: dict[str, Any], item_id: str) -> None:
         if value.get("role") != "assistant":
@@ -365,7 +364,10 @@ class Turn:
         await self.announce(AgentMessage(item_id, text))
 
     async def _announce_reasoning(self, value: dict[str, Any], item_id: str) -> None:
-        for part, text in enumerate(part_texts(value.get("summary"), "summary_text", "text")):
+        texts = part_texts(value.get("summary"), "summary_text", "text")
+        # Open models have no summary: what they think is all there is.
+        texts = texts or part_texts(value.get("content"), "reasoning_text", "text")
+        for part, text in enumerate(texts):
             await self.announce(AgentReasoning(item_id, part, text))
 
     async def _run_call(self, call: Item) -> None:
@@ -385,10 +387,10 @@ class Turn:
             for msg in outcome.events:
                 self.env.announce_now(self.id, self.env.redactor.event(msg))
 
-    async def _tell(self, call: Item) -> None:
+    async def _tell(self, item: Item) -> None:
         if self.env.events.tells_items:
             await self.env.events.wait_for_room()
-            self._tell_now(call)
+            self._tell_now(item)
 
     def _tell_now(self, item: Item) -> None:
         if self.env.events.tells_items:

@@ -363,7 +363,7 @@ class ShutdownComplete:
 
 @frozen
 class ItemRecorded:
-    """A call, or its output, has entered the session's history.
+    """An item has entered the session's history; what is said of it comes behind this.
 
     Only for readers in this process that ask for it (`EventQueue.tells_items`), and never on the
     native wire, where begin and end events say the same: for protocols that show the same call

@@ -1,4 +1,4 @@
-"""Loading a session tells what was streamed while it ran, update by update, whatever the model did."""
+"""Loading a session tells, update by update, what was streamed, whatever the model did."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.acp_client import AcpClient, agent, conversation, prompt_of
+from support.acp_client import AcpClient, agent, conversation
 from support.conversation import (
     call_events,
     completed,
@@ -25,6 +25,7 @@ PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
 
+NOTES = "*** Update File: notes.txt\n"
 FITTING = "@@\n one\n-two\n+2\n three\n"
 
 
@@ -51,9 +52,9 @@ def patch(n: int, *sections: str) -> dict[str, Any]:
     return items(n, {**call, "name": "apply_patch", "input": patch_of(*sections)})
 
 
-def shell(*scripts: str, **arguments: Any) -> Responses:
+def shell(*scripts: str) -> Responses:
     """Commands, and a last word."""
-    calls = call_events(1, *(["bash", "-c", script] for script in scripts), **arguments)
+    calls = call_events(1, *(["bash", "-c", script] for script in scripts))
     return [calls, text_events(2, "Done.")]
 
 
@@ -69,7 +70,10 @@ COMMANDS: dict[str, Responses] = {
     "a progress bar": shell(r"for i in 1 2 3; do printf '\r%s' $i; sleep 0.05; done; echo"),
     "many in one response": shell("sleep 0.1; echo a", "echo b", "echo c; exit 3"),
     "killed": shell("echo a; kill -9 $$"),
-    "out of time": shell("echo begun; sleep 50", timeout_ms=300),
+    "out of time": [
+        call_events(1, ["bash", "-c", "echo begun; sleep 50"], timeout=200),
+        text_events(2, "Done."),
+    ],
     "no such program": [call_events(1, ["no-such-program"]), text_events(2, "Done.")],
     "another folder": [call_events(1, ["cat", "x"], workdir="sub"), text_events(2, "Done.")],
     "lines of a file": [call_events(1, ["sed", "-n", "2,3p", "notes.txt"]), text_events(2, "x")],
@@ -94,7 +98,7 @@ COMMANDS: dict[str, Responses] = {
 }
 
 PATCHES: dict[str, Responses] = {
-    "fits": [patch(1, "*** Update File: notes.txt\n", FITTING), text_events(2, "x")],
+    "fits": [patch(1, NOTES, FITTING), text_events(2, "x")],
     "does not fit": [
         patch(1, "*** Update File: notes.txt\n@@\n-nowhere\n+2\n"),
         text_events(2, "x"),
@@ -110,18 +114,11 @@ PATCHES: dict[str, Responses] = {
         text_events(2, "x"),
     ],
     "in a shell": [
-        call_events(
-            1,
-            [
-                "bash",
-                "-lc",
-                f"apply_patch <<'EOF'\n{patch_of('*** Update File: notes.txt', chr(10), FITTING)}EOF\n",
-            ],
-        ),
+        call_events(1, ["bash", "-lc", f"apply_patch <<'EOF'\n{patch_of(NOTES, FITTING)}EOF\n"]),
         text_events(2, "x"),
     ],
     "as a function": [
-        function(1, "apply_patch", {"input": patch_of("*** Update File: notes.txt\n", FITTING)}),
+        function(1, "apply_patch", {"input": patch_of(NOTES, FITTING)}),
         text_events(2, "x"),
     ],
     "garbage": [function(1, "apply_patch", {"input": "garbage"}), text_events(2, "x")],
@@ -264,78 +261,3 @@ async def test_what_is_loaded_is_what_was_streamed(
 ) -> None:
     capabilities = {"_meta": {"terminal_output": True}} if terminals else {}
     assert await differing(tmp_path, cases, **capabilities) == {}
-
-
-def chat_events(n: int, *deltas: dict[str, Any], id_: str | None = None) -> dict[str, Any]:
-    """The n-th answer of a chat completions server."""
-    chunk = {"id": id_ or f"chatcmpl-{n}", "object": "chat.completion.chunk", "model": "m"}
-    events = [{**chunk, "choices": [{"index": 0, "delta": delta}]} for delta in deltas]
-    events.append({**chunk, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
-    lines = [{"raw": f"data: {json.dumps(event)}\n\n"} for event in events]
-    return {"events": [*lines, {"raw": "data: [DONE]\n\n"}]}
-
-
-def nameless(n: int) -> dict[str, Any]:
-    content = [{"type": "output_text", "text": f"Answer {n}."}]
-    return items(n, {"type": "message", "role": "assistant", "content": content})
-
-
-async def spoken(home: Path, responses: Responses, **settings: str) -> list[dict[str, Any]]:
-    """Two turns, which another process loads as they were; the conversation."""
-    async with ModelServer({"responses": responses}) as model:
-        write_config(home, model.url)
-        folder = home / ".codex"
-        config = (folder / "config.toml").read_text()
-        lines = "".join(f'{key} = "{value}"\n' for key, value in settings.items())
-        (folder / "config.toml").write_text(config + lines)
-        async with agent(home) as client:
-            await client.initialize()
-            session = await client.new(home)
-            turns = [await client.prompt(session, text) for text in ("one", "two")]
-            live = conversation([update for turn in turns for update in turn.updates])
-            await client.request("session/close", {"sessionId": session})
-        async with agent(home) as client:
-            await client.initialize()
-            assert conversation(await client.load(session, home)) == live
-    return live
-
-
-async def test_messages_without_ids_stay_apart_and_keep_the_names_they_are_given(
-    tmp_path: Path,
-) -> None:
-    told = await spoken(tmp_path, [nameless(1), nameless(2)])
-    assert [u["content"]["text"] for u in told] == ["Answer 1.", "Answer 2."]
-    assert len({u["messageId"] for u in told}) == 2
-
-
-@pytest.mark.parametrize("id_", [None, "chatcmpl-1"], ids=["one id each", "always the same id"])
-async def test_a_chat_completions_model_is_loaded_as_it_was_streamed(
-    tmp_path: Path, id_: str | None
-) -> None:
-    thinking = {"role": "assistant", "reasoning_content": "Well."}
-    responses = [
-        chat_events(1, thinking, {"content": "Hel"}, {"content": "lo."}, id_=id_),
-        chat_events(2, {"content": "Two."}, id_=id_),
-    ]
-    told = await spoken(tmp_path, responses, wire_api="chat")
-    assert [u["content"]["text"] for u in told] == ["Well.", "Hello.", "Two."]
-    assert len({u["messageId"] for u in told}) == 3
-
-
-async def test_a_command_that_runs_while_its_session_is_loaded_is_not_told_to_have_failed(
-    tmp_path: Path,
-) -> None:
-    waiting = call_events(1, ["bash", "-c", "until [ -e go ]; do sleep 0.02; done"])
-    async with ModelServer({"responses": [waiting, text_events(2, "Done.")]}) as model:
-        write_config(tmp_path, model.url)
-        async with agent(tmp_path) as client:
-            await client.initialize()
-            session = await client.new(tmp_path)
-            prompt = await client.start("session/prompt", prompt_of(session, "go"))
-            await client.wait_update("tool_call_update", status="in_progress")
-            loaded = await client.load(session, tmp_path)
-            (tmp_path / "go").write_text("")
-            assert (await client.answer_to(prompt))["result"]["stopReason"] == "end_turn"
-            statuses = [u["status"] for u in loaded if "status" in u]
-            assert "pending" in statuses
-            assert "failed" not in statuses

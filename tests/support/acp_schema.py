@@ -1,8 +1,14 @@
-"""The official JSON Schema of the Agent Client Protocol, held against single frames."""
+"""The official JSON Schema of the Agent Client Protocol, held against single frames.
+
+What the agent writes has, beside that, no member that the schema does not name: the protocol wants
+whatever is an agent's own in `_meta`.
+"""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,6 +16,11 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 SCHEMA = Path(__file__).parents[1] / "golden/acp/schema.json"
+
+
+ENV_VAR = re.compile(r"\$\.authMethods\[\d+\]\.(type|vars)")
+"""Of the authentication method `env_var`, which the schemas before 2.0 name and clients know; to
+this one it is a method without a type."""
 
 
 class WrongFrame(AssertionError):
@@ -48,6 +59,56 @@ def check(name: str, value: Any) -> None:
         raise WrongFrame(f"no {name}: {problem.json_path}: {problem.message[:500]}")
 
 
+def unnamed(name: str, value: Any) -> Iterator[str]:
+    """The paths of those members of `value`, which is a `name`, that the schema does not name."""
+    return _unnamed([_definitions()[name]], value, "$")
+
+
+def _unnamed(schemas: list[dict[str, Any]], value: Any, path: str) -> Iterator[str]:
+    parts = [part for schema in schemas for part in _parts(schema, value)]
+    if isinstance(value, dict):
+        if any(part.get("additionalProperties") for part in parts):
+            return
+        if not any("properties" in part for part in parts):
+            return
+        for key, member in value.items():
+            known = [p["properties"][key] for p in parts if key in p.get("properties", {})]
+            if known:
+                yield from _unnamed(known, member, f"{path}.{key}")
+            else:
+                yield f"{path}.{key}"
+    elif isinstance(value, list):
+        items = [part["items"] for part in parts if "items" in part]
+        for index, item in enumerate(value if items else ()):
+            yield from _unnamed(items, item, f"{path}[{index}]")
+
+
+def _parts(schema: dict[str, Any], value: Any) -> Iterator[dict[str, Any]]:
+    """`schema`, and whatever else it says of `value` by reference or as one of several forms."""
+    yield schema
+    if "$ref" in schema:
+        yield from _parts(_definitions()[schema["$ref"].removeprefix("#/$defs/")], value)
+    for part in schema.get("allOf", ()):
+        yield from _parts(part, value)
+    for form in (*schema.get("oneOf", ()), *schema.get("anyOf", ())):
+        if _may_be(form, value):
+            yield from _parts(form, value)
+
+
+def _may_be(form: dict[str, Any], value: Any) -> bool:
+    if not isinstance(value, dict):
+        return True
+    return all(
+        part.get("type") != "null"
+        and set(part.get("required", ())) <= value.keys()
+        and all(
+            "const" not in member or value.get(key) == member["const"]
+            for key, member in part.get("properties", {}).items()
+        )
+        for part in _parts(form, value)
+    )
+
+
 class Conversation:
     """Both directions of one connection: every frame is checked, answers by what they answer."""
 
@@ -75,7 +136,7 @@ class Conversation:
         name = _names().get((side, method, kind))
         if name is None:
             raise WrongFrame(f"the protocol has no such {kind.lower()}: {method}")
-        check(name, frame.get("params", {}))
+        _check_said(name, frame.get("params", {}), speaker)
         if kind == "Request":
             self._asked[other, frame["id"]] = method
 
@@ -90,4 +151,13 @@ class Conversation:
                 raise WrongFrame(f"answers nothing that was asked: {frame!r:.200}")
             return
         if "result" in frame:
-            check(_names()[speaker, method, "Response"], frame["result"])
+            _check_said(_names()[speaker, method, "Response"], frame["result"], speaker)
+
+
+def _check_said(name: str, value: Any, speaker: str) -> None:
+    check(name, value)
+    if speaker != "agent":
+        return
+    more = [path for path in unnamed(name, value) if not ENV_VAR.fullmatch(path)]
+    if more:
+        raise WrongFrame(f"no members of a {name}: {', '.join(more)}")

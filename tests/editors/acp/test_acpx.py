@@ -118,6 +118,37 @@ async def test_a_session_goes_on_over_calls_a_cancellation_and_a_kill(acpx: Acpx
     assert users == ["one", "two", "three"]
 
 
+async def test_an_agent_that_is_killed_in_mid_turn_is_started_again_with_the_conversation(
+    acpx: Acpx,
+) -> None:
+    # Each process plays the script from its beginning.
+    scripted(acpx.home, {"steps": [{"text": "Sleeping."}, {"shell": "touch begun; sleep 1000"}]})
+    await anyio.to_thread.run_sync(acpx.run, "sessions", "new")
+    sleeping = acpx.start("--approve-all", "one")
+    with anyio.fail_after(20):
+        while not (acpx.work / "begun").exists():
+            await anyio.sleep(0.02)
+    # From here on the model answers at once.
+    scripted(acpx.home, {"text": "Gone on."})
+    for pid in agents(acpx.home):
+        os.kill(pid, signal.SIGKILL)
+    output, _ = await anyio.to_thread.run_sync(sleeping.communicate)
+    # Whoever waited is told, or is served by the next process.
+    assert sleeping.returncode != 0 or "Gone on." in output
+    assert "Gone on." in await anyio.to_thread.run_sync(acpx.run, "--approve-all", "two")
+    acpx.run("sessions", "close")
+    (file,) = (acpx.home / ".codex/sessions").rglob("*.jsonl")
+    items = [json.loads(line) for line in file.read_text().splitlines()]
+    said = [i["content"][0]["text"] for i in items if i.get("type") == "message"]
+    assert said[0] == "one"
+    assert said[1] == "Sleeping."
+    assert said[-2:] == ["two", "Gone on."]
+    # The call that was running has an answer, or the model would be refused.
+    called = [i["call_id"] for i in items if i.get("type") == "function_call"]
+    answered = [i["call_id"] for i in items if i.get("type") == "function_call_output"]
+    assert called == answered
+
+
 def agents(home: Path) -> list[int]:
     """The agents that run for this home, by what they have open: their lock."""
     found = []

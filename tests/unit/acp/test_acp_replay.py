@@ -15,6 +15,7 @@ from support.acp_client import conversation
 from support.acp_schema import check
 
 from codex_rpc.acp.calls import Looks
+from codex_rpc.acp.increments import Names
 from codex_rpc.acp.replay import Replay
 from codex_rpc.acp.updates import SessionUpdates
 from codex_rpc.protocol import events as ev
@@ -296,7 +297,11 @@ def numbered(updates: Iterable[Update]) -> list[Update]:
 def test_a_loaded_session_tells_what_was_told_live(story: list[Step], in_terminals: bool) -> None:
     looks = Looks(terminals=in_terminals)
     live = SessionUpdates(
-        cwd=lambda: CWD, looks=looks, has_title=True, now=lambda: datetime.now(UTC)
+        cwd=lambda: CWD,
+        looks=looks,
+        has_title=True,
+        names=Names(0, lambda: True),
+        now=lambda: datetime.now(UTC),
     )
     items: list[Value] = []
     updates = [*live.of(Event(TURN, ev.TaskStarted(100)))]

@@ -14,6 +14,7 @@ from support.acp_schema import check
 
 from codex_rpc.acp.calls import Looks
 from codex_rpc.acp.content import MAX_TEXT
+from codex_rpc.acp.increments import Names
 from codex_rpc.acp.updates import SessionUpdates
 from codex_rpc.protocol import events as ev
 from codex_rpc.protocol.events import Event
@@ -36,6 +37,7 @@ class Live:
             cwd=lambda: Path("/w"),
             looks=looks,
             has_title=has_title,
+            names=Names(0, lambda: True),
             now=lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
         )
 

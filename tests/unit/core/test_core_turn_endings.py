@@ -113,7 +113,7 @@ async def test_the_output_of_an_interrupted_call_is_told_before_the_closing(
     msgs = [e.msg for e in await until_closing(session)]
     assert isinstance(msgs[-1], ev.TurnAborted)
     told = [m.item.kind for m in msgs if isinstance(m, ev.ItemRecorded)]
-    assert told == ["function_call", "function_call_output"]
+    assert told == ["message", "function_call", "function_call_output"]
 
 
 async def test_an_input_that_is_interrupted_before_its_turn_runs_nothing_and_joins_nobody(
