@@ -127,9 +127,9 @@ def verdict(results: Results, measure: Measure, program: str, value: float) -> V
     other = results.best_other(measure)
     ratio = None if other is None else measure.times_better(value, other[1])
     reached: bool | None = True
-    if mark.at_most is not None and value > mark.at_most:
-        reached = False
-    elif mark.at_least is not None and value < mark.at_least:
+    too_much = mark.at_most is not None and value > mark.at_most
+    too_little = mark.at_least is not None and value < mark.at_least
+    if too_much or too_little:
         reached = False
     elif mark.ahead is not None:
         reached = None if ratio is None else ratio >= mark.ahead

@@ -11,6 +11,7 @@ import os
 import re
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -42,11 +43,16 @@ def write_session(stage: Stage, program: Program, home: Path, items: int) -> Sav
 # Our format, which is also that of 2025.
 
 
-def header(session_id: str, cwd: Path) -> dict[str, Any]:
+def time_of(n: int) -> datetime:
+    """When the n-th session was begun: no two in the same second."""
+    return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=20 * n, seconds=n % 50)
+
+
+def header(session_id: str, cwd: Path, n: int = 0) -> dict[str, Any]:
     """The first line of a file of ours."""
     return {
         "id": session_id,
-        "timestamp": "2026-11-22T10:00:00.000Z",
+        "timestamp": f"{time_of(n):%Y-%m-%dT%H:%M:%S}.000Z",
         "instructions": None,
         "format": 1,
         "cwd": str(cwd),
@@ -62,10 +68,10 @@ def line(value: dict[str, Any]) -> str:
 
 def session_file(home: Path, session_id: str, n: int = 0) -> Path:
     """The path of the n-th session, in an existing folder."""
-    day = f"{n % 28 + 1:02}"
-    folder = home / ".codex" / "sessions" / "2026" / f"{n // 28 % 12 + 1:02}" / day
+    when = time_of(n)
+    folder = home / ".codex" / "sessions" / f"{when:%Y/%m/%d}"
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"rollout-2026-11-{day}T10-00-00-{session_id}.jsonl"
+    path = folder / f"rollout-{when:%Y-%m-%dT%H-%M-%S}-{session_id}.jsonl"
     path.touch(0o600)
     return path
 
@@ -129,7 +135,7 @@ def write_compacted(home: Path, size: int) -> Saved:
 
 
 def write_many(stage: Stage, program: Program, home: Path, files: int, file_bytes: int) -> None:
-    """So many sessions of about that size, one written a second after the other.
+    """So many sessions of about that size.
 
     Ours are of all the kinds that we read: half of them ours, the others of both kinds of Codex.
     """
@@ -156,7 +162,7 @@ def _write_many_of_ours(home: Path, files: int, file_bytes: int) -> None:
     )
     for n in range(files):
         session_id = str(uuid.UUID(int=0x01A20422_E39E_7D80_AEB8_000000000000 + n))
-        first = header(session_id, home / f"project-{n % 17}")
+        first = header(session_id, home / f"project-{n % 17}", n)
         body = rounds
         if n % 4 == 2:
             first = {key: first[key] for key in ("id", "timestamp", "instructions")}
@@ -175,8 +181,8 @@ def _write_many_of_ours(home: Path, files: int, file_bytes: int) -> None:
 
 
 def set_age(path: Path, n: int) -> None:
-    """Date the n-th file a second behind the one before it."""
-    when = 1_795_000_000 + n
+    """Date the n-th file as its session."""
+    when = time_of(n).timestamp()
     os.utime(path, (when, when))
 
 
@@ -185,6 +191,7 @@ def set_age(path: Path, n: int) -> None:
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 RESPONSE = re.compile(r"resp_\d{8}")
+TIMESTAMP = re.compile(r'"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z"')
 ORDINAL = re.compile(r'"ordinal":\d+')
 PLACE = "\x00{}\x00"
 
@@ -205,8 +212,9 @@ class Recording:
         """The n-th session: the head, and the turn so many times."""
         session_id = self.session_id[:-12] + f"{0xA00000000000 + n:012x}"
         path = session_file(home, session_id, n)
+        head = self.head.replace(SAID, words(n)).replace(self.session_id, session_id)
         with path.open("w") as file:
-            file.write(self.head.replace(SAID, words(n)).replace(self.session_id, session_id))
+            file.write(TIMESTAMP.sub(f'"{time_of(n):%Y-%m-%dT%H:%M:%S}.000Z"', head))
             file.writelines(self._turns(session_id, turns))
         set_age(path, n)
         return Saved(session_id, path, (turns + 1) * ITEMS_OF_TURN)

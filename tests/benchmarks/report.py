@@ -11,6 +11,12 @@ from rich.table import Table
 
 from .figures import Mark, Measure, Results, Verdict
 
+INTRODUCTION = """\
+Written by `python -m tests.benchmarks --write --against DIR…`; do not edit. Each figure is a
+median, with the smallest, the largest and the number of runs behind it; the programs took turns.
+*Ahead* says how many times better codex-rpc (and its ACP front) is than the best of the others.
+Times are those of a client that reads the pipe as fast as it can."""
+
 
 def shown(value: float) -> str:
     """A figure with three significant digits, or all of those before the point."""
@@ -155,26 +161,18 @@ def markdown(
     all_results: Sequence[Results], programs: Sequence[str], machine: Mapping[str, str]
 ) -> str:
     """The whole of RESULTS.md."""
-    lines = [
-        "# Measured side by side",
-        "",
-        "Written by `python -m tests.benchmarks --write --against DIR…`; do not edit. Each figure "
-        "is a median, with the smallest and the largest and the number of runs behind it; the "
-        "programs took turns. *Ahead* says how many times better codex-rpc (and its ACP front) "
-        "is than the best of the others. Times are those of a client that reads the pipe.",
-        "",
-        *(f"- {name}: {what}" for name, what in machine.items()),
-        "",
-        *(f"{line}  " for line in summary(all_results)),
-        "",
-    ]
+    lines = ["# Measured side by side", "", INTRODUCTION, ""]
+    lines += [*(f"- {name}: {what}" for name, what in machine.items()), ""]
+    lines += [*(f"{line}  " for line in summary(all_results)), ""]
     for results in all_results:
         measured = [program for program in programs if program in results.samples]
         lines += [f"## {results.title}", ""]
         head = ["", *measured, "ahead", "mark", "reached"]
         lines += [_md(head), _md(["---", *["--:"] * (len(measured) + 1), "---", "---"])]
         for row in rows(results, measured):
-            cells = [f"{cell} {more}".strip() for cell, more in zip(row.cells, row.ranges)]
+            cells = [
+                f"{cell} {more}".strip() for cell, more in zip(row.cells, row.ranges, strict=True)
+            ]
             lines.append(_md([row.name, *cells, row.ratio, row.mark, row.reached]))
         lines += ["", *(f"{program}: {why}.  " for program, why in results.skipped.items()), ""]
     return "\n".join(lines)

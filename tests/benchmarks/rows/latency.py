@@ -5,9 +5,9 @@ from __future__ import annotations
 import statistics
 
 from ..figures import Mark, Measure
+from ..model import text_of
 from ..programs import Program
 from ..stage import Stage, check_text
-from ..model import text_of
 from .base import Benchmark
 
 DELTAS = 10

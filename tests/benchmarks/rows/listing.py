@@ -62,6 +62,8 @@ def _all(driver: Driver, files: int) -> int:
     while page.next_cursor is not None:
         page = driver.page(page.next_cursor, files)
         rows += page.count
+        if rows > 2 * files:
+            raise ProgramFailed(f"its list of {files} sessions does not end")
     return rows
 
 
