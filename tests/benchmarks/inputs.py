@@ -138,9 +138,11 @@ def write_many(stage: Stage, program: Program, home: Path, files: int, file_byte
     """So many sessions of about that size.
 
     Ours are of all the kinds that we read: half of them ours, the others of both kinds of Codex.
+    ACP lists no session whose folder is not known, so there the older kind is left out.
     """
     if program.ours:
-        _write_many_of_ours(home, files, file_bytes)
+        speaks_acp = issubclass(program.driver, AcpDriver)
+        _write_many_of_ours(home, files, file_bytes, with_folder=speaks_acp)
         return
     recording = record(stage, program)
     turns = max(1, (file_bytes - len(recording.head)) // len(recording.turn))
@@ -148,7 +150,7 @@ def write_many(stage: Stage, program: Program, home: Path, files: int, file_byte
         recording.write(home, n, turns)
 
 
-def _write_many_of_ours(home: Path, files: int, file_bytes: int) -> None:
+def _write_many_of_ours(home: Path, files: int, file_bytes: int, *, with_folder: bool) -> None:
     rounds = "".join(map(round_of, range(20)))
     enveloped = "".join(
         line(
@@ -164,7 +166,7 @@ def _write_many_of_ours(home: Path, files: int, file_bytes: int) -> None:
         session_id = str(uuid.UUID(int=0x01A20422_E39E_7D80_AEB8_000000000000 + n))
         first = header(session_id, home / f"project-{n % 17}", n)
         body = rounds
-        if n % 4 == 2:
+        if n % 4 == 2 and not with_folder:
             first = {key: first[key] for key in ("id", "timestamp", "instructions")}
         elif n % 4 == 3:
             meta = {"id": session_id, "cwd": first["cwd"], "cli_version": "0.137.0"}

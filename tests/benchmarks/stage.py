@@ -22,6 +22,7 @@ CONFIG = """\
 model_provider = "loopback"
 approval_policy = "never"
 sandbox_mode = "danger-full-access"
+model_context_window = 1000000000
 [model_providers.loopback]
 name = "loopback"
 base_url = "http://127.0.0.1:{port}/{plan}/v1"
@@ -30,7 +31,7 @@ env_key = "OPENAI_API_KEY"
 requires_openai_auth = false
 supports_websockets = false
 """
-"""What all of these programs understand."""
+"""What all of these programs understand. In so large a window nobody begins to compact."""
 
 SHORT_TURN = "deltas=1"
 
