@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -43,24 +42,3 @@ def test_nothing_of_the_working_directory_is_imported(
     )
     assert b"planted" not in done.stdout
     assert b'"sessions":[]' in done.stdout, done.stderr
-
-
-HEAVY = ("pygls", "lsprotocol", "httpx", "rich", "tree_sitter", "mcp", "urllib.request")
-"""What no start waits for."""
-
-LOADED = """
-import json, sys
-from codex_rpc.acp import front
-from codex_rpc.cli import acp, serving
-print(json.dumps(sorted(sys.modules)))
-"""
-
-
-def test_the_agent_client_protocol_loads_nothing_of_the_language_servers(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", LOADED], cwd=tmp_path, capture_output=True, check=True, timeout=15
-    )
-    loaded = json.loads(done.stdout)
-    assert [name for name in loaded if name.startswith(HEAVY)] == []
-    assert [name for name in loaded if name.startswith("codex_rpc.rpc.lsp")] == []
-    assert "codex_rpc.rpc.native" not in loaded
