@@ -10,8 +10,8 @@ from typing import Any
 
 import anyio.to_thread
 
-from codex_rpc.config.credentials import forget_key, missing_credentials
-from codex_rpc.config.settings import Config
+from codex_rpc.config.credentials import forget_key, key_variable, missing_credentials
+from codex_rpc.config.settings import Config, Provider
 from codex_rpc.protocol.errors import ConfigError, CredentialsMissing, InvalidParams
 
 ENVIRONMENT = "environment"
@@ -27,11 +27,15 @@ ANYWHERE = "/"
 def auth_methods(config: Config | None, capabilities: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The `AuthMethod`s for the configured provider, best first; none if it needs no key, or
     nothing can be configured. `capabilities` are the client's."""
-    if config is None or (variable := config.provider.env_key) is None:
+    if config is None or (variable := key_variable(config.provider)) is None:
         return []
     methods: list[dict[str, Any]] = []
     auth = capabilities.get("auth")
-    if config.provider.requires_openai_auth and isinstance(auth, dict) and auth.get("terminal"):
+    if (
+        config.provider.requires_openai_auth
+        and isinstance(auth, dict)
+        and auth.get("terminal") is True
+    ):
         methods.append(
             {
                 "id": LOGIN,
@@ -46,14 +50,20 @@ def auth_methods(config: Config | None, capabilities: Mapping[str, Any]) -> list
             "id": ENVIRONMENT,
             "type": "env_var",
             "name": f"Use {variable}",
-            "description": (
-                f"Set the environment variable {variable}, where this agent is started, to an "
-                f"API key for {config.provider.name}."
-            ),
+            "description": _on_variable(config.provider, variable),
             "vars": [{"name": variable}],
         }
     )
     return methods
+
+
+def _on_variable(provider: Provider, variable: str) -> str:
+    what = f"an API key for {provider.name}"
+    if variable != provider.env_key:
+        headers = [name for name, value in provider.env_http_headers.items() if value == variable]
+        what = f"what is sent to {provider.name} as `{headers[0]}`"
+    text = f"Set the environment variable {variable}, where this agent is started, to {what}."
+    return " ".join(filter(None, (text, provider.env_key_instructions)))
 
 
 def can_log_out(config: Config | None) -> bool:

@@ -19,6 +19,9 @@ from codex_rpc.config.builtin_providers import OPENAI_KEY
 from codex_rpc.config.settings import Provider
 from codex_rpc.protocol.errors import ConfigError
 
+MAX_KEY_CHARS = 8192
+"""Servers take no header that is much longer."""
+
 
 def with_credentials(
     provider: Provider, *, environ: Mapping[str, str], codex_home: Path
@@ -45,14 +48,11 @@ def missing_credentials(provider: Provider, codex_home: Path) -> str | None:
     """
     if provider.env_key is None or provider.api_key is not None:
         return None
-    headers = {"authorization", (provider.api_key_header or "authorization").lower()}
-    if headers & {name.lower() for name in provider.http_headers}:
+    if _key_headers(provider) & {name.lower() for name in provider.http_headers}:
         return None
-    of_header = [v for name, v in provider.env_http_headers.items() if name.lower() in headers]
-    variable = of_header[0] if of_header else provider.env_key
     text = (
         f"There is no API key for {provider.name}: set the environment variable "
-        f"{variable} where codex-rpc is started"
+        f"{key_variable(provider)} where codex-rpc is started"
     )
     if provider.requires_openai_auth:
         text += (
@@ -64,6 +64,29 @@ def missing_credentials(provider: Provider, codex_home: Path) -> str | None:
     return f"{text}."
 
 
+def key_variable(provider: Provider) -> str | None:
+    """The environment variable that says who asks `provider`; None: it need not be told, or
+    config.toml tells it."""
+    if provider.env_key is None:
+        return None
+    headers = _key_headers(provider)
+    for header, variable in provider.env_http_headers.items():
+        if header.lower() in headers:
+            return variable
+    if headers & {name.lower() for name in provider.http_headers}:
+        return None
+    return provider.env_key
+
+
+def has_saved_key(codex_home: Path) -> bool:
+    """Whether auth.json has a key. Blocks.
+
+    Raises:
+        ConfigError: the file that is there cannot be used.
+    """
+    return bool(_saved_key(_auth_file(codex_home)))
+
+
 def save_key(codex_home: Path, key: str) -> Path:
     """Keep `key` in auth.json, beside whatever else is there; the file, which only its owner may
     read. Blocks.
@@ -72,9 +95,10 @@ def save_key(codex_home: Path, key: str) -> Path:
         ConfigError: the file that is there cannot be used; it is as it was.
         OSError: it cannot be written.
     """
-    codex_home.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = _auth_file(codex_home)
-    _replace(file, {**_saved(file), OPENAI_KEY: key})
+    saved = _saved(file)
+    codex_home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _replace(file, {**saved, OPENAI_KEY: key})
     return file
 
 
@@ -88,13 +112,18 @@ def forget_key(codex_home: Path) -> bool:
     file = _auth_file(codex_home)
     if not _saved_key(file):
         return False
-    _replace(file, {**_saved(file), OPENAI_KEY: None})
+    _replace(file, {name: value for name, value in _saved(file).items() if name != OPENAI_KEY})
     return True
 
 
 def is_key(text: str) -> bool:
     """Whether `text` can be sent as a key."""
-    return bool(text) and text.isascii() and text.isprintable() and " " not in text
+    return (
+        0 < len(text) <= MAX_KEY_CHARS
+        and text.isascii()
+        and text.isprintable()
+        and not set(text) & set(" \"'`")
+    )
 
 
 def _replace(file: Path, saved: Mapping[str, Any]) -> None:
@@ -111,7 +140,7 @@ def _replace(file: Path, saved: Mapping[str, Any]) -> None:
             os.fsync(stream.fileno())
         Path(name).replace(file)
     except BaseException:
-        Path(name).unlink()
+        Path(name).unlink(missing_ok=True)
         raise
 
 
@@ -123,6 +152,11 @@ def secret_variables(providers: Iterable[Provider]) -> frozenset[str]:
         if provider.env_key is not None:
             names.add(provider.env_key)
     return frozenset(names)
+
+
+def _key_headers(provider: Provider) -> set[str]:
+    """The names of the headers that say who asks, in small letters."""
+    return {"authorization", (provider.api_key_header or "authorization").lower()}
 
 
 def _auth_file(codex_home: Path) -> Path:

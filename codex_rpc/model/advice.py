@@ -154,7 +154,8 @@ def on_wrong_key(asked: Asked) -> str:
             f" env_key under {table(asked)} in config.toml"
         )
     text = _sentence(_capital(" or ".join(places)))
-    return " ".join(filter(None, (text, asked.provider.env_key_instructions)))
+    command = "`codex-rpc login` does the latter." if provider.requires_openai_auth else ""
+    return " ".join(filter(None, (text, command, provider.env_key_instructions)))
 
 
 def on_forbidden(asked: Asked) -> str:

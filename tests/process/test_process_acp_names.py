@@ -18,17 +18,23 @@ Responses = list[dict[str, Any]]
 def chat_events(n: int, *deltas: dict[str, Any], id_: str | None = None) -> dict[str, Any]:
     """The n-th answer of a chat completions server."""
     chunk = {"id": id_ or f"chatcmpl-{n}", "object": "chat.completion.chunk", "model": "m"}
+    reason = "tool_calls" if any("tool_calls" in delta for delta in deltas) else "stop"
     events = [{**chunk, "choices": [{"index": 0, "delta": delta}]} for delta in deltas]
-    events.append({**chunk, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    events.append({**chunk, "choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
     lines = [{"raw": f"data: {json.dumps(event)}\n\n"} for event in events]
     return {"events": [*lines, {"raw": "data: [DONE]\n\n"}]}
 
 
-def nameless(n: int) -> dict[str, Any]:
+def nameless(n: int, *, streamed: bool) -> dict[str, Any]:
     """The n-th response: a message without an id."""
     content = [{"type": "output_text", "text": f"Answer {n}."}]
     item = {"type": "message", "role": "assistant", "content": content}
-    return {"events": [{"type": "response.output_item.done", "item": item}, completed(n)]}
+    deltas = [
+        {"type": "response.output_text.delta", "delta": "Answer "},
+        {"type": "response.output_text.delta", "delta": f"{n}."},
+    ]
+    done = {"type": "response.output_item.done", "item": item}
+    return {"events": [*(deltas if streamed else ()), done, completed(n)]}
 
 
 async def spoken(home: Path, responses: Responses, **settings: str) -> list[dict[str, Any]]:
@@ -51,10 +57,11 @@ async def spoken(home: Path, responses: Responses, **settings: str) -> list[dict
     return live
 
 
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 async def test_messages_without_ids_stay_apart_and_keep_the_names_they_are_given(
-    tmp_path: Path,
+    tmp_path: Path, streamed: bool
 ) -> None:
-    told = await spoken(tmp_path, [nameless(1), nameless(2)])
+    told = await spoken(tmp_path, [nameless(n, streamed=streamed) for n in (1, 2)])
     assert [u["content"]["text"] for u in told] == ["Answer 1.", "Answer 2."]
     assert len({u["messageId"] for u in told}) == 2
 
@@ -71,6 +78,46 @@ async def test_a_chat_completions_model_is_loaded_as_it_was_streamed(
     told = await spoken(tmp_path, responses, wire_api="chat")
     assert [u["content"]["text"] for u in told] == ["Well.", "Hello.", "Two."]
     assert len({u["messageId"] for u in told}) == 3
+
+
+async def test_thoughts_words_and_calls_of_a_chat_completions_model_keep_their_names(
+    tmp_path: Path,
+) -> None:
+    def thinking(text: str) -> dict[str, Any]:
+        return {"reasoning_content": text}
+
+    def call(index: int, id_: str, script: str) -> dict[str, Any]:
+        arguments = json.dumps({"command": ["bash", "-c", script]})
+        function = {"name": "shell", "arguments": arguments}
+        given = {"index": index, "id": id_, "type": "function", "function": function}
+        return {"tool_calls": [given]}
+
+    responses = [
+        chat_events(
+            1,
+            thinking("First "),
+            thinking("I look."),
+            {"content": "Look"},
+            {"content": "ing."},
+            call(0, "call_a", "echo a"),
+            call(1, "call_b", "exit 3"),
+        ),
+        chat_events(2, call(0, "call_c", "echo c")),
+        chat_events(3, thinking("Well."), {"content": "Done."}),
+        chat_events(4, {"content": "More."}, call(0, "call_d", "true")),
+        chat_events(5, {"content": "The end."}),
+    ]
+    told = await spoken(tmp_path, responses, wire_api="chat")
+    ids = [u["messageId"] for u in told if "messageId" in u]
+    assert len(ids) == len(set(ids))
+    assert [u["content"]["text"] for u in told if "messageId" in u] == [
+        "First I look.",
+        "Looking.",
+        "Well.",
+        "Done.",
+        "More.",
+        "The end.",
+    ]
 
 
 async def test_a_session_whose_turn_runs_is_loaded_when_it_has_ended(tmp_path: Path) -> None:
