@@ -17,15 +17,16 @@ from .base import MEMORY_AFTER, Benchmark
 
 SESSIONS = 8
 BYTES_PER_S = 1_000
-WRITE_MS, DELTAS_OF_WRITE = 50, 200
+DELTAS, WRITE_MS = 5_000, 50
+"""A long answer: some 45 kB, which comes slower than it could."""
 PIPE_BYTES = 2 * 64 * 1024
 """What the pipe holds, and what stands before it."""
 
 
 def _sample(stage: Stage, program: Program) -> dict[str, float]:
     seconds = stage.size(60, 3)
-    deltas = int(seconds * 1000 / WRITE_MS * 0.7) * DELTAS_OF_WRITE
-    plan = f"deltas={deltas},per_write={DELTAS_OF_WRITE},pause_ms={WRITE_MS}"
+    writes = int(seconds * 1000 / WRITE_MS * 0.7)
+    plan = f"deltas={DELTAS},per_write={DELTAS // writes + 1},pause_ms={WRITE_MS}"
     home = stage.fresh_home(program, "slow", plan)
     with stage.running(program, home) as driver:
         first, *others = [driver.open() for _ in range(SESSIONS)]
@@ -45,7 +46,7 @@ def _sample(stage: Stage, program: Program) -> dict[str, float]:
         recorded = sum(_is_recorded(home, session, "completed") for session in others)
         for _ in others:
             lines += driver.child.take_until(lambda line: driver.end_mark in line, PATIENCE_S)
-        _check(driver, lines, first, others, text_of(deltas))
+        _check(driver, lines, first, others, text_of(DELTAS))
         return {
             "memory growth": highest - before,
             "memory after": driver.child.rss_mib,
