@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 import anyio
 import orjson
 from anyio import to_thread
+from anyio.lowlevel import checkpoint
 
 from codex_rpc.config.settings import Config
 from codex_rpc.model.advice import Asked
@@ -24,7 +25,7 @@ from codex_rpc.model.errors import http_error
 from codex_rpc.model.http_request import endpoint, headers
 from codex_rpc.model.limits import ask_models
 from codex_rpc.model.opening import open_http
-from codex_rpc.model.read_ahead import ReadAhead
+from codex_rpc.model.read_ahead import EVENTS_PER_CHECKPOINT, ReadAhead
 from codex_rpc.model.windows import Windows
 from codex_rpc.protocol.errors import ModelError, ModelRejected, StreamInterrupted
 from codex_rpc.protocol.model import ModelEvent, Prompt
@@ -278,6 +279,7 @@ async def _read(
     from httpx_sse import EventSource
 
     response.encoding = "utf-8"
+    read = 0
     try:
         try:
             with map_exceptions(asked), anyio.CancelScope() as patience:
@@ -286,6 +288,9 @@ async def _read(
                 async with aclosing(source.aiter_sse()) as messages:
                     async for message in messages:
                         bounded.pending = 0
+                        read += 1
+                        if read % EVENTS_PER_CHECKPOINT == 0:
+                            await checkpoint()
                         # Whatever follows a complete response is read only to be rid of it.
                         if events.completed:
                             continue

@@ -18,8 +18,9 @@ from codex_rpc.protocol.model import ModelEvent
 MAX_BYTES = 1024 * 1024
 """How much of a stream waits, measured in what the server sent for it, before reading pauses."""
 
-EVENTS_PER_CHECKPOINT = 128
-"""A caller that is always given the next event at once still lets others run this often."""
+EVENTS_PER_CHECKPOINT = 32
+"""A caller that is always given the next event at once still lets others run this often, and so
+does a reader: what one session is sent in one piece is not all handled before the next one's."""
 
 
 class ReadAhead:
