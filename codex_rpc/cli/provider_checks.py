@@ -76,7 +76,10 @@ def credentials(installation: Installation) -> Finding | None:
     if provider.env_key is None:
         text = f"none needed for {provider.name}"
         return Finding("credentials", "ok", text, details, data)
-    used = next(key for key in keys if key.value == provider.api_key)
+    used = next((key for key in keys if key.value == provider.api_key), None)
+    if used is None:
+        text = f"{provider.name} is told who asks by a header of config.toml"
+        return Finding("credentials", "ok", text, details, data)
     text = f"{used.name} for {provider.name}: {masked(used.value)}, from {used.source}"
     details = [line for line, key in zip(details, keys, strict=True) if key != used]
     return Finding("credentials", "ok", text, details, data)

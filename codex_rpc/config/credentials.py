@@ -98,7 +98,7 @@ def save_key(codex_home: Path, key: str) -> Path:
     file = _auth_file(codex_home)
     saved = _saved(file)
     codex_home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _replace(file, {**saved, OPENAI_KEY: key})
+    _write(file, {**saved, OPENAI_KEY: key})
     return file
 
 
@@ -112,7 +112,7 @@ def forget_key(codex_home: Path) -> bool:
     file = _auth_file(codex_home)
     if not _saved_key(file):
         return False
-    _replace(file, {name: value for name, value in _saved(file).items() if name != OPENAI_KEY})
+    _write(file, {name: value for name, value in _saved(file).items() if name != OPENAI_KEY})
     return True
 
 
@@ -126,16 +126,34 @@ def is_key(text: str) -> bool:
     )
 
 
-def _replace(file: Path, saved: Mapping[str, Any]) -> None:
+def _write(file: Path, saved: Mapping[str, Any]) -> None:
+    """Write auth.json. Whoever reads it at any moment finds what was there, or what is."""
+    raw = json.dumps(saved, indent=2).encode() + b"\n"
+    try:
+        fd = os.open(file, os.O_RDWR)
+    except FileNotFoundError:
+        _create(file, raw)
+        return
+    # The same file, not another one in its place: a sandbox hides it from a command by what is
+    # mounted over it, which would go with it.
+    try:
+        os.fchmod(fd, 0o600)
+        os.pwrite(fd, raw.ljust(os.fstat(fd).st_size), 0)
+        os.ftruncate(fd, len(raw))
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _create(file: Path, raw: bytes) -> None:
     import tempfile
 
-    # A link stays a link: what it leads to is replaced.
+    # A link that leads nowhere yet stays a link.
     file = Path(os.path.realpath(file))
     fd, name = tempfile.mkstemp(prefix=".auth-", suffix=".json", dir=file.parent)
     try:
-        with os.fdopen(fd, "w", encoding="utf-8") as stream:
-            json.dump(saved, stream, indent=2)
-            stream.write("\n")
+        with os.fdopen(fd, "wb") as stream:
+            stream.write(raw)
             stream.flush()
             os.fsync(stream.fileno())
         Path(name).replace(file)

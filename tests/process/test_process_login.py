@@ -255,3 +255,42 @@ def test_what_login_has_saved_is_what_a_session_uses(home: Path) -> None:
     assert credentials()["text"].endswith("from auth.json")
     run(home, "logout")
     assert credentials()["status"] == "error"
+
+
+def can_use_bubblewrap(home: Path) -> bool:
+    done = run(home, "sandbox", "-c", 'sandbox_means="bubblewrap"', "--", "true")
+    return done.returncode == 0
+
+
+def test_a_command_that_runs_meanwhile_does_not_get_to_see_the_new_key(home: Path) -> None:
+    if not can_use_bubblewrap(home):
+        pytest.skip("bubblewrap does not work here")
+    file = write(home, "auth.json", '{"OPENAI_API_KEY": "sk-before"}')
+    started, go = home / "started", home / "go"
+    script = (
+        f"cat {file}; touch started; until [ -e go ]; do sleep 0.05; done; cat {file}; echo end"
+    )
+    options = ["-c", 'sandbox_means="bubblewrap"', "-c", 'sandbox_mode="workspace-write"']
+    with subprocess.Popen(
+        [*COMMAND, "sandbox", *options, "--", "sh", "-c", script],
+        cwd=home,
+        env=environment(home),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as running:
+        while not started.exists():
+            assert running.poll() is None, running.communicate()
+        assert run(home, "login", given=KEY).returncode == 0
+        assert saved(home)["OPENAI_API_KEY"] == KEY
+        go.write_text("")
+        out, _ = running.communicate(timeout=10)
+    assert "end" in out
+    assert "sk-" not in out
+
+
+def test_the_doctor_takes_a_header_of_the_configuration_for_a_key(home: Path) -> None:
+    provider = '[model_providers.mine]\nbase_url = "http://127.0.0.1:1/v1"\nenv_key = "MINE_KEY"\n'
+    header = 'http_headers = { Authorization = "Bearer x" }\n'
+    write(home, "config.toml", 'model_provider = "mine"\n' + provider + header)
+    assert "by a header of config.toml" in run(home, "doctor", "--offline").stdout
