@@ -47,7 +47,7 @@ def _item(block: Any, at: str) -> InputItem:
         case "text":
             return TextInput(_text(block, "text", at))
         case "image":
-            return _image(_text(block, "data", at), _text(block, "mimeType", at))
+            return _image(_text(block, "data", at), _text(block, "mimeType", at), at)
         case "resource_link":
             return _link(_text(block, "uri", at), block)
         case "resource":
@@ -65,7 +65,9 @@ def _text(block: Mapping[str, Any], member: str, at: str) -> str:
     return value
 
 
-def _image(data: str, mime: str) -> ImageInput:
+def _image(data: str, mime: str, at: str) -> ImageInput:
+    if not mime.startswith("image/"):
+        raise InvalidParams(f"{at}.mimeType", "that of an image, such as image/png")
     return ImageInput(f"data:{mime};base64,{data}")
 
 
@@ -84,7 +86,7 @@ def _embedded(resource: Mapping[str, Any], at: str) -> InputItem:
     blob = resource.get("blob")
     if isinstance(blob, str):
         if isinstance(mime, str) and mime.startswith("image/"):
-            return _image(blob, mime)
+            return _image(blob, mime, at)
         size = len(blob) * 3 // 4
         return TextInput(f"[not attached: {uri} is {size:,} bytes of {mime or 'binary data'}]")
     text = _text(resource, "text", at)
@@ -113,10 +115,10 @@ def _place_of(uri: str) -> _Place | None:
         parts = urlsplit(uri)
     except ValueError:
         return None
-    if parts.scheme == "file" or (not parts.scheme and PurePath(uri).is_absolute()):
-        path = unquote(parts.path)
-    else:
+    is_file = parts.scheme == "file" and parts.netloc in ("", "localhost")
+    if not is_file and (parts.scheme or not PurePath(uri).is_absolute()):
         return None
+    path = unquote(parts.path)
     if not path:
         return None
     match = _LINES.fullmatch(parts.fragment)

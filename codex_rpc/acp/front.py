@@ -7,6 +7,7 @@ done here. What a method does is its room's.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -254,7 +255,11 @@ class AcpFront:
             async with self._live.order(session_id):
                 live = self._live.get(session_id)
         if live is None:
-            # Says which of the two it is: never open, or not any more.
-            self._manager.session(session_id)
-            raise SessionNotFound(f"session {name} is not open on this connection")
+            with suppress(SessionNotFound):
+                # It may have been open, and not be any more, which is said in another way.
+                self._manager.session(session_id)
+            raise SessionNotFound(
+                f"no session {name[:80]!r} is open here; see session/new, session/load, "
+                "session/resume"
+            )
         return live

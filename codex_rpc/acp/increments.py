@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from codex_rpc.acp.content import shortened
+from codex_rpc.protocol.model import UNNAMED
 
 TAIL = 64
 """Characters of what was streamed that are compared with what was recorded."""
@@ -47,7 +48,8 @@ class Names:
     def of(self, kind: Kind, item_id: str) -> str:
         """For what the session calls `item_id`."""
         is_believed = item_id in self._believed or item_id in self._believed_before
-        if is_believed or (item_id and self._have_ids() and kind not in self._last):
+        is_name = item_id and not item_id.startswith(UNNAMED) and self._have_ids()
+        if is_believed or (is_name and kind not in self._last):
             self._believed.add(item_id)
             return item_id
         key = kind, item_id

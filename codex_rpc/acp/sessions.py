@@ -6,6 +6,7 @@ of a session as soon as it is open. Knows no session file.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -121,7 +122,7 @@ class Sessions:
         await self._last_life_told(session_id)
         live = self._live.get(session_id)
         if live is not None:
-            if Path(cwd) != live.session.cwd:
+            if not _is_same_folder(cwd, live.session.cwd):
                 raise InvalidState(
                     f"session {params.session_id} is open here in {live.session.cwd}; close it "
                     "first to open it in another folder"
@@ -315,6 +316,10 @@ def _absolute(cwd: str) -> str:
     if not Path(cwd).is_absolute():
         raise InvalidParams("cwd", "an absolute path")
     return cwd
+
+
+def _is_same_folder(cwd: str, other: Path) -> bool:
+    return os.path.realpath(cwd) == os.path.realpath(other)
 
 
 def _described(live: LiveSession) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from codex_rpc.model.stream_data import count, detail, parse
 from codex_rpc.protocol.errors import ModelError
 from codex_rpc.protocol.items import Item
 from codex_rpc.protocol.model import (
+    UNNAMED,
     ItemDone,
     ModelEvent,
     ModelNotice,
@@ -199,7 +200,7 @@ class _ItemIds:
         own = item.value().get("id")
         own = own if isinstance(own, str) else ""
         last = self._last.pop(item.kind, "")
-        name = own if own in self._given else last or own or f"item_{self._done}"
+        name = own if own in self._given else last or own or f"{UNNAMED}{self._done}"
         self._done += 1
         self._open.pop(item.kind, None)
         self._aliases = dict(self._told)
@@ -225,7 +226,7 @@ class _ItemIds:
             added = self._by_index.get(index)
         else:
             added = self._open.get(kind)
-        return added or given or f"item_{self._done if index is None else index}"
+        return added or given or f"{UNNAMED}{self._done if index is None else index}"
 
 
 def _cut_off(event: ModelEvent) -> ModelEvent:

@@ -9,6 +9,9 @@ from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import SessionId
 from codex_rpc.protocol.items import Item
 
+UNNAMED = "item_"
+"""How the ids of items begin that the server has not named."""
+
 StopReason = Literal["max_tokens", "refusal", "max_turn_requests"]
 """Why a model that was not interrupted said less than it might have."""
 
