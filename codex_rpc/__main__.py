@@ -4,6 +4,7 @@ Nothing is imported here before the search path is in order: whoever starts the 
 workspace must not get that workspace's idea of a module.
 """
 
+import gc
 import os
 import sys
 from typing import NoReturn
@@ -12,6 +13,9 @@ from typing import NoReturn
 def start() -> NoReturn:
     """Run the command that the process's arguments name, and exit with its code."""
     leave_out_working_directory()
+    # What is loaded stays. Looking through it for garbage as often as Python does by itself takes a
+    # tenth of the start.
+    gc.set_threshold(20_000, 20, 20)
     from codex_rpc.cli.main import main
 
     main()
