@@ -174,7 +174,8 @@ async def kill_and_resume(folder: Path, moment: random.Random, longest_s: float)
         if took is not None:
             assert len(announced.summaries) == len(SUMMARIES), "the script is not what it says"
         ran = work / "ran.txt"
-        assert not ran.exists() or ran.read_text() == "ran\n", f"a command ran twice: {where}"
+        # Killed between the opening of the file and its line, it is empty.
+        assert not ran.exists() or ran.read_text() in ("", "ran\n"), f"ran twice: {where}"
     return took
 
 

@@ -44,6 +44,7 @@ def test_every_golden_file_is_used() -> None:
     assert {folder.name for folder in GOLDEN.iterdir()} == {
         *("codex-0.20", "rollouts", "wire", "prompts"),
         *("streams", "errors", "limits"),
+        *("acp", "imports"),
     }
     for folder in WIRE.iterdir():
         files = {path.name for path in folder.iterdir()}
