@@ -7,6 +7,7 @@ neither for the terminal's tables nor for anything else it does not need.
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -64,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
     module_name, summary = COMMANDS[before.command]
     module = import_module(module_name)
+    _collect_garbage_again()
     parser = _parser(f"codex-rpc {before.command}", summary[0].upper() + summary[1:] + ".")
     module.add_arguments(parser)
     arguments = parser.parse_args(before.rest)
@@ -76,6 +78,13 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         arguments.overrides.insert(0, OSS)
     run: Callable[[argparse.Namespace], int] = module.run
     sys.exit(run(arguments))
+
+
+def _collect_garbage_again() -> None:
+    """Collect garbage from now on, but not among the modules that are loaded by now."""
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+    gc.enable()
 
 
 def _parser(prog: str, description: str) -> argparse.ArgumentParser:
