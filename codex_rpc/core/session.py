@@ -73,6 +73,10 @@ logger = logging.getLogger(__name__)
 
 NOT_CONFIGURED_CODE = 1004
 
+TOOLS_LATER_S = 0.3
+"""How long after the client of the model the tools are loaded: a call of the model, which loads
+them too, comes later than that."""
+
 LANES: dict[type[Op], Lane] = {
     UserInput: "turn",
     Compact: "turn",
@@ -371,6 +375,8 @@ class Session:
         # neither waits for the other.
         await self.events.wait_for_reader()
         await self.env.model.prepare()
+        # Who sent the first turn at once has it answered before this takes the processor.
+        await anyio.sleep(TOOLS_LATER_S)
         await self.env.tools.prepare()
 
     async def _yield_to_others(self) -> None:
