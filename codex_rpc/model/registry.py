@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from codex_rpc.config.credentials import missing_credentials
 from codex_rpc.config.providers import require_address
 from codex_rpc.config.settings import Config
-from codex_rpc.model.chat import CHAT
 from codex_rpc.model.client import HttpModel
 from codex_rpc.model.dialect import Dialect
-from codex_rpc.model.responses import RESPONSES
 from codex_rpc.protocol.errors import ConfigError, CredentialsMissing
 
 if TYPE_CHECKING:
@@ -67,8 +64,22 @@ def _is_url(text: str) -> bool:
         return False
 
 
+# Each session speaks one of these, and starts without the others.
+
+
+def _responses(config: Config) -> HttpModel:
+    from codex_rpc.model.responses import RESPONSES
+
+    return _http(config, RESPONSES)
+
+
+def _chat(config: Config) -> HttpModel:
+    from codex_rpc.model.chat import CHAT
+
+    return _http(config, CHAT)
+
+
 def _scripted(config: Config) -> ScriptedModel:
-    # Not needed by those who talk to a server, and they want to start fast.
     from codex_rpc.model.scripted import ScriptedModel
 
     return ScriptedModel.from_config(config)
@@ -81,7 +92,7 @@ def _provider_error(config: Config, member: str, problem: str) -> ConfigError:
 
 
 _FACTORIES: Mapping[str, Callable[[Config], Model]] = {
-    "responses": partial(_http, dialect=RESPONSES),
-    "chat": partial(_http, dialect=CHAT),
+    "responses": _responses,
+    "chat": _chat,
     "scripted": _scripted,
 }

@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
 from attrs import field
@@ -17,18 +18,20 @@ from attrs import field
 from codex_rpc.config.settings import Config
 from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.policy import SandboxMeans, SandboxMode, SandboxPolicy
-from codex_rpc.sandbox import evidence
-from codex_rpc.sandbox.denied import DeniedFiles
-from codex_rpc.sandbox.launch import Launch
 from codex_rpc.sandbox.means import probe
 from codex_rpc.sandbox.places import Places
-from codex_rpc.sandbox.plan import Plan, Start
-from codex_rpc.sandbox.roots import Roots, roots_of, write_problem
 from codex_rpc.sandbox.temporary import Scratch
+
+if TYPE_CHECKING:
+    # Not on the start path: these are first needed when a command is.
+    from codex_rpc.sandbox.denied import DeniedFiles
+    from codex_rpc.sandbox.evidence import Boundaries
+    from codex_rpc.sandbox.launch import Launch
+    from codex_rpc.sandbox.plan import Start
+    from codex_rpc.sandbox.roots import Roots
 
 
 def _supervised(argv: Sequence[str], env: Mapping[str, str]) -> AbstractContextManager[Launch]:
-    # Not on the start path: it is first needed when a command is.
     from codex_rpc.sandbox.supervisor import supervised
 
     return nullcontext(supervised(argv, env))
@@ -46,7 +49,7 @@ class Confinement:
     gaps: tuple[str, ...] = ()
     """What of the policy is *not* enforced, each a clause for the user; empty: all of it is."""
     start: Start = field(default=_supervised, repr=False)
-    boundaries: evidence.Boundaries | None = field(default=None, repr=False)
+    boundaries: Boundaries | None = field(default=None, repr=False)
 
     def launched(
         self, argv: Sequence[str], env: Mapping[str, str]
@@ -69,6 +72,8 @@ class Confinement:
         """
         if self.boundaries is None:
             return None
+        from codex_rpc.sandbox import evidence
+
         return evidence.find(output, str(cwd), self.boundaries)
 
 
@@ -125,6 +130,8 @@ class Sandbox:
         """
         if policy.mode == "read-only":
             return "the sandbox is read-only"
+        from codex_rpc.sandbox.roots import write_problem
+
         problem = write_problem(path, self._roots(policy, cwd))
         if problem is None and self._denied(policy, cwd).cover(str(path)):
             return f"`{path}` is denied by sandbox_deny_read"
@@ -135,9 +142,13 @@ class Sandbox:
         await anyio.to_thread.run_sync(self._scratch.remove)
 
     def _roots(self, policy: SandboxPolicy, cwd: Path) -> Roots:
+        from codex_rpc.sandbox.roots import roots_of
+
         return roots_of(policy, cwd, codex_home=self._config.codex_home, places=self._places)
 
     def _denied(self, policy: SandboxPolicy, cwd: Path) -> DeniedFiles:
+        from codex_rpc.sandbox.denied import DeniedFiles
+
         self._add_bases(str(cwd), *policy.writable_roots)
         secrets = self._config.codex_home / "auth.json"
         return DeniedFiles((*self._config.deny_read, str(secrets)), tuple(self._bases))
@@ -158,6 +169,8 @@ class Sandbox:
             return Confinement(
                 mode=policy.mode, means="none", network=policy.has_network, gaps=(gap,)
             )
+        from codex_rpc.sandbox.plan import Plan
+
         plan = Plan(
             policy=policy,
             cwd=str(cwd),

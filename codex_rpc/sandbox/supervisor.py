@@ -14,6 +14,7 @@ command's own session is still found.
 
 from __future__ import annotations
 
+import functools
 import marshal
 import os
 import sys
@@ -24,14 +25,7 @@ from codex_rpc.protocol.frozen import frozen
 from codex_rpc.sandbox.launch import Launch, placeholder
 
 # Read once, before any command can have run: a file that has changed since is never run.
-_LAUNCHER = marshal.dumps(
-    compile(
-        Path(__file__).with_name("launcher.py").read_bytes(),
-        "launcher.py",
-        "exec",
-        dont_inherit=True,
-    )
-)
+_LAUNCHER = Path(__file__).with_name("launcher.py").read_bytes()
 
 _START = "import sys, marshal; exec(marshal.loads(open(int(sys.argv.pop(1)), 'rb').read()))"
 """The program text of the interpreter that becomes the launcher."""
@@ -83,9 +77,14 @@ def ordered(
     return Launch(
         argv=(sys.executable, "-I", "-S", "-c", _START, placeholder(0), placeholder(1)),
         env={},
-        contents=(_LAUNCHER, marshal.dumps(orders)),
+        contents=(_compiled_launcher(), marshal.dumps(orders)),
         wrapper="supervisor",
     )
+
+
+@functools.cache
+def _compiled_launcher() -> bytes:
+    return marshal.dumps(compile(_LAUNCHER, "launcher.py", "exec", dont_inherit=True))
 
 
 def with_status(argv: Sequence[str], fd: int) -> list[str]:

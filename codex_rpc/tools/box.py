@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 Handler = Callable[[Item, ToolHost], Awaitable[ToolOutcome]]
 
-_LOADED_AHEAD = ("codex_rpc.tools.shell", "codex_rpc.tools.patch.tool")
+_LOADED_AHEAD = ("codex_rpc.tools.shell", "codex_rpc.tools.patch.tool", "codex_rpc.sandbox.plan")
 """What most sessions need. An editor waits for the start, not for these."""
 
 
