@@ -16,7 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import anyio.to_thread
 
@@ -41,24 +41,6 @@ MAX_FILE_BYTES = 64 << 20
 
 MAX_PIXELS = 80_000_000
 """More are not decoded: four bytes each would fill the memory."""
-
-SPEC: dict[str, Any] = {
-    "type": "function",
-    "name": "view_image",
-    "description": "Look at an image file on the user's machine: PNG, JPEG, GIF or WebP.",
-    "strict": False,
-    "parameters": {
-        "type": "object",
-        "properties": {
-            "path": {
-                "type": "string",
-                "description": "The file; relative to the session's working directory.",
-            },
-        },
-        "required": ["path"],
-        "additionalProperties": False,
-    },
-}
 
 _READ = (
     os.O_RDONLY

@@ -19,7 +19,6 @@ import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -54,54 +53,6 @@ from codex_rpc.tools.patch.writing import NotWritten, Written
 NOTHING_CHANGED = "Nothing was changed."
 LOOK_AGAIN = "Look at it again before the next patch."
 INTERRUPTED = "Interrupted by the user before anything was written."
-
-SPEC: dict[str, Any] = {
-    "type": "function",
-    "name": "apply_patch",
-    "description": """\
-Create, change, move and delete text files. Either the whole patch takes effect or nothing of it.
-Depending on the user's settings the user is asked first, and may decline.
-
-A patch:
-
-*** Begin Patch
-*** Add File: docs/new.txt
-+every line of the new file
-+begins with a plus
-*** Update File: src/app.py
-*** Move to: src/main.py
-@@ class App:
-@@     def run(self):
-         ready = True
--        old_line()
-+        new_line()
-         finish()
-*** Delete File: docs/old.txt
-*** End Patch
-
-Paths are relative to the working directory. `*** Move to:` is optional, and may come without any \
-change of lines. The lines of an update are the file's own, each behind one character: a blank \
-for a line that stays, `-` for one that goes, `+` for one that comes. Give about three lines that \
-stay on each side of a change, so that the place is clear. Where that is not enough, begin with \
-`@@ ` and a complete line further up, such as the head of the class or function; several of them \
-lead from the outer to the inner one. Each new place in the same file begins with `@@`, and \
-places go from top to bottom. Put `*** End of File` behind lines that are the last of the file. \
-Lines that only come, without any that stay or go, are put right behind the `@@` line, or without \
-one at the end of the file. Adding a file that exists replaces it.""",
-    "strict": False,
-    "parameters": {
-        "type": "object",
-        "properties": {
-            "input": {
-                "type": "string",
-                "description": "The patch, from `*** Begin Patch` to `*** End Patch`.",
-            },
-        },
-        "required": ["input"],
-        "additionalProperties": False,
-    },
-}
-
 
 _MAX_NAMED = 5
 """Files in the name of a step to undo."""

@@ -15,7 +15,7 @@ from tools_support import Host, context, function_call, toolbox
 from codex_rpc.protocol.converter import unstructure
 from codex_rpc.protocol.events import PlanStep, PlanUpdate
 from codex_rpc.protocol.tools import ToolOutcome
-from codex_rpc.tools.plan import SPEC
+from codex_rpc.tools.specs import UPDATE_PLAN
 
 
 async def update(cwd: Path, arguments: Any) -> tuple[ToolOutcome, Host]:
@@ -88,6 +88,6 @@ def test_any_plan_arrives_as_it_is(plan: list[dict[str, str]], explanation: str 
 
 
 def test_its_definition_names_what_it_takes() -> None:
-    members = SPEC["parameters"]["properties"]
+    members = UPDATE_PLAN["parameters"]["properties"]
     assert list(members) == ["explanation", "plan"]
     assert list(members["plan"]["items"]["properties"]) == ["step", "status"]

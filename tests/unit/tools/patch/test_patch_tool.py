@@ -34,7 +34,7 @@ from codex_rpc.protocol.items import Item
 from codex_rpc.protocol.policy import ApprovalPolicy, SandboxMode
 from codex_rpc.protocol.tools import ToolOutcome
 from codex_rpc.tools.patch.permission import OUTSIDE
-from codex_rpc.tools.patch.tool import SPEC
+from codex_rpc.tools.specs import APPLY_PATCH
 
 EXAMPLE = """\
 class App:
@@ -374,7 +374,7 @@ async def test_a_custom_call_without_a_text_is_said(cwd: Path) -> None:
 
 
 async def test_the_example_in_the_definition_works(cwd: Path) -> None:
-    description = SPEC["description"]
+    description = APPLY_PATCH["description"]
     start, end = description.index("*** Begin Patch"), description.index("*** End Patch")
     example = description[start : end + len("*** End Patch")]
     (cwd / "src").mkdir()
