@@ -25,6 +25,7 @@ from codex_rpc.model.errors import http_error
 from codex_rpc.model.http_request import endpoint, headers
 from codex_rpc.model.limits import ask_models
 from codex_rpc.model.opening import open_http
+from codex_rpc.model.preload import preload
 from codex_rpc.model.read_ahead import EVENTS_PER_CHECKPOINT, ReadAhead
 from codex_rpc.model.windows import Windows
 from codex_rpc.protocol.errors import ModelError, ModelRejected, StreamInterrupted
@@ -169,6 +170,7 @@ class HttpModel:
             return self._http
 
     def _open(self, asked: Asked) -> httpx.AsyncClient:
+        preload()
         import httpx
 
         idle_s = self._provider.stream_idle_timeout_ms / 1000
