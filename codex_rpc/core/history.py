@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from codex_rpc.protocol.ids import CallId
-from codex_rpc.protocol.items import Item, summary_message
+from codex_rpc.protocol.items import CALL_OUTPUT_KINDS, Item, summary_message
 from codex_rpc.protocol.records import CompactedRecord, StateRecord
 
 BYTES_PER_TOKEN = 4
@@ -35,14 +35,16 @@ class History:
         self._call_id_suffix = call_id_suffix
         self._open: dict[CallId, Item] = {}
         for item in self._items:
-            self._track(item)
+            if item.call_id is not None:
+                self._track(item, item.call_id)
         self._previous_response_id = previous_response_id
         self._seen_count = seen_item_count if previous_response_id else 0
         self._late: list[Item] = []
         self._request_start = len(self._items)
         self._counted_tokens = 0
-        self._counted_items = 0
-        self._uncounted: Sequence[Item] = ()
+        self._measured_items = 0
+        self._uncounted_bytes = 0
+        """Of the items that are measured, those that no server has counted."""
 
     def __len__(self) -> int:
         """How many items the session has, those that a summary stands for included."""
@@ -74,16 +76,15 @@ class History:
     def add(self, item: Item) -> None:
         """Append what has just happened."""
         self._items.append(item)
-        self._track(item)
+        if item.call_id is not None:
+            self._track(item, item.call_id)
 
-    def _track(self, item: Item) -> None:
-        if item.call_id is None:
-            return
-        if item.is_call:
-            self._call_ids.add(item.call_id)
-            self._open[item.call_id] = item
+    def _track(self, item: Item, call_id: CallId) -> None:
+        if item.kind in CALL_OUTPUT_KINDS:
+            self._call_ids.add(call_id)
+            self._open[call_id] = item
         elif item.is_output:
-            self._open.pop(item.call_id, None)
+            self._open.pop(call_id, None)
 
     # What the server has seen.
 
@@ -129,17 +130,19 @@ class History:
     def count(self, tokens: int) -> None:
         """The last request and its response have so many tokens, as the server counted them."""
         self._counted_tokens = tokens
-        self._counted_items = len(self._items)
+        self._measured_items = len(self._items)
         # These were made while the response streamed, and are no part of it.
-        self._uncounted = [i for i in self._items[self._request_start :] if i.is_output]
+        outputs = (i for i in self._items[self._request_start :] if i.is_output)
+        self._uncounted_bytes = sum(len(item.raw) for item in outputs)
 
     @property
     def tokens(self) -> int:
         """How many tokens the next request has, about: counted as far as a server has counted,
         guessed from there on."""
-        uncounted = [*self._uncounted, *self._items[self._counted_items :]]
-        guessed = sum(len(item.raw) for item in uncounted) // BYTES_PER_TOKEN
-        return self._counted_tokens + guessed
+        new = self._items[self._measured_items :]
+        self._measured_items += len(new)
+        self._uncounted_bytes += sum([len(item.raw) for item in new])
+        return self._counted_tokens + self._uncounted_bytes // BYTES_PER_TOKEN
 
     def compact(self, summary: str) -> CompactedRecord:
         """Have `summary` stand for everything so far; the record that says so."""
@@ -152,8 +155,7 @@ class History:
         self._seen_count = 0
         self._late = []
         self._request_start = len(self._items)
-        self._counted_tokens = self._counted_items = 0
-        self._uncounted = ()
+        self._counted_tokens = self._measured_items = self._uncounted_bytes = 0
         return record
 
     def forget_response(self) -> StateRecord | None:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
+from attrs import define
 
-from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.ids import CallId
 
 CALL_OUTPUT_KINDS = {
@@ -29,9 +29,11 @@ INTERRUPTED_OUTPUT = "aborted"
 _OUTPUT_KINDS = frozenset(CALL_OUTPUT_KINDS.values())
 
 
-@frozen(slots=True, weakref_slot=False)
+# Not frozen: setting attributes past the freeze takes most of the time that an item takes, and a
+# resume makes a hundred thousand.
+@define(weakref_slot=False)
 class Item:
-    """One response item."""
+    """One response item; never changed."""
 
     raw: bytes
     """The compact JSON object, UTF-8, without a line end."""

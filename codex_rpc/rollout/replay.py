@@ -17,6 +17,7 @@ from attrs import define, field
 
 from codex_rpc.protocol.converter import structure
 from codex_rpc.protocol.errors import InvalidParams
+from codex_rpc.protocol.ids import CallId
 from codex_rpc.protocol.items import Item, string_in, summary_message
 from codex_rpc.protocol.policy import APPROVAL_POLICIES, SandboxPolicy
 from codex_rpc.protocol.records import Damage, SavedContext, SavedSession
@@ -58,8 +59,10 @@ class Replay:
 
     def take_all(self, lines: Lines) -> None:
         """Take all of `lines`; a last one that only lacks its end counts."""
-        # A hundred thousand lines pass here, so the path of an item is written out.
+        # A hundred thousand lines pass here, so the path of an item is written out. It is that of
+        # `_take`, for whatever needs none of its care.
         items, loads, intern = self.items, orjson.loads, sys.intern
+        call_id: CallId | None
         line_no = lines.line_count
         for batch in lines:
             for line in batch:
@@ -71,17 +74,17 @@ class Replay:
                 if value.__class__ is not dict:
                     self._take(line, None, line_no)
                     continue
-                kind = value.get("type")
+                kind, call_id = value.get("type"), value.get("call_id")
                 if (
                     kind.__class__ is str
                     and kind
-                    and kind != "local_shell_call"
-                    and "call_id" not in value
+                    and (call_id or kind != "local_shell_call")
+                    and (call_id.__class__ is str or call_id is None)
                     and "record_type" not in value
                     and line[-1] == _BRACE
                     and not self._refs
                 ):
-                    items.append(Item(line, intern(kind)))
+                    items.append(Item(line, intern(kind), call_id or None))
                 else:
                     self._take(line, value, line_no)
         fragment = lines.tail.fragment

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import gc
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from support.rollout_files import load_path, texts, user, write_session
 
+from codex_rpc.protocol.items import Item
 from codex_rpc.protocol.policy import SandboxPolicy
 from codex_rpc.protocol.records import Damage, Origin, SavedContext
 from codex_rpc.rollout.headers import read_header
@@ -47,6 +52,44 @@ def test_items_keep_their_bytes_and_their_order(path: Path) -> None:
         ("local_shell_call", "lsh_1"),
         ("unheard_of", None),
     ]
+
+
+ABSENT = object()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    lines=st.lists(
+        st.tuples(
+            st.fixed_dictionaries(
+                {
+                    "type": st.sampled_from(
+                        ["message", "function_call", "local_shell_call", "custom", "", 7, ABSENT]
+                    ),
+                    "call_id": st.sampled_from(["c1", "c2", "", None, 7, ["c1"], ABSENT]),
+                    "id": st.sampled_from(["i1", 7, ABSENT]),
+                }
+            ),
+            st.sampled_from([b"\n", b" \n", b"\r\n"]),
+        )
+    )
+)
+def test_an_item_is_what_it_is_by_itself(
+    path: Path, lines: list[tuple[dict[str, Any], bytes]]
+) -> None:
+    said = [
+        ({name: member for name, member in value.items() if member is not ABSENT}, end)
+        for value, end in lines
+    ]
+    session = load_path(
+        write_session(path, *(orjson.dumps(value) + end for value, end in said))
+    ).session
+    expected = []
+    for value, _ in said:
+        with suppress(ValueError):
+            expected.append(Item.from_line(orjson.dumps(value), value))
+    assert session.items == expected
+    assert len(session.damage) == len(said) - len(expected)
 
 
 def test_line_ends_of_other_systems_and_blank_lines_are_no_damage(path: Path) -> None:
