@@ -38,7 +38,7 @@ def _chunks(config: Config, prompt: Prompt) -> Iterator[bytes]:
     for message in messages_of(prompt.instructions, prompt.input):
         piece = orjson.dumps(message)
         pieces += (comma, piece)
-        size += len(piece)
+        size += len(comma) + len(piece)
         comma = b","
         if size >= CHUNK_BYTES:
             yield b"".join(pieces)

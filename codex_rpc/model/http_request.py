@@ -9,7 +9,7 @@ from codex_rpc import __version__
 from codex_rpc.config.settings import Provider
 from codex_rpc.protocol.ids import SessionId
 
-CHUNK_BYTES = 64 * 1024
+CHUNK_BYTES = 256 * 1024
 """How much of a body is handed to the connection at a time, about."""
 
 

@@ -6,8 +6,9 @@ in which they are kept: never parsed again, and never all in one piece.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import AsyncIterator, Sequence
-from itertools import islice
+from itertools import accumulate
 from typing import Any
 
 import orjson
@@ -27,60 +28,54 @@ class ResponsesBody:
         head = {"model": prompt.model, "instructions": prompt.instructions}
         self._head = orjson.dumps(head)[:-1] + b',"input":['
         self._tail = b"]," + orjson.dumps(_options(config, prompt))[1:]
-        self._items = _usable(prompt.input, is_local=config.provider.local is not None)
-        self._count = len(self._items)
-        self.length = (
-            len(self._head)
-            + sum(len(item.raw) for item in self._items)
-            + max(0, self._count - 1)
-            + len(self._tail)
-        )
+        self._raw = _usable(prompt.input, is_local=config.provider.local is not None)
+        self._begins = list(accumulate([len(raw) + 1 for raw in self._raw], initial=0))
+        """Where each begins, counted from the first, and where one behind the last would."""
+        inside = max(0, self._begins[-1] - 1)
+        self.length = len(self._head) + inside + len(self._tail)
         """In bytes."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        pieces = [self._head]
-        size = len(self._head)
-        comma = b""
-        for item in islice(self._items, self._count):
-            pieces += (comma, item.raw)
-            size += len(comma) + len(item.raw)
-            comma = b","
-            if size >= CHUNK_BYTES:
-                yield b"".join(pieces)
-                pieces, size = [], 0
-        pieces.append(self._tail)
-        yield b"".join(pieces)
+        count = len(self._raw)
+        head, begin = self._head, 0
+        while begin < count:
+            end = bisect_left(self._begins, self._begins[begin] + CHUNK_BYTES, begin + 1, count)
+            yield head + b",".join(self._raw[begin:end])
+            head, begin = b",", end
+        yield self._tail if count else head + self._tail
 
 
-def _usable(items: Sequence[Item], *, is_local: bool) -> Sequence[Item]:
+def _usable(items: Sequence[Item], *, is_local: bool) -> list[bytes]:
     """`items` as every server takes them: without reasoning that only another dialect could show,
     which has neither a name nor a content that a server of this one knows, and with arguments
     that were cut off made whole. llama.cpp takes them apart, and would refuse the conversation for
     ever.
     """
-    return [
-        _with_whole_arguments(item, is_local=is_local)
-        for item in items
-        if not _is_foreign_reasoning(item)
-    ]
+    usable = []
+    for item in items:
+        kind, raw = item.kind, item.raw
+        if kind == "reasoning" and _is_foreign_reasoning(item):
+            continue
+        # What is merely wrong is the model's own, and goes back as it came; but such servers do
+        # not say that they have cut off a call.
+        if kind == "function_call" and (is_local or b'"incomplete"' in raw):
+            raw = _with_whole_arguments(item)
+        usable.append(raw)
+    return usable
 
 
 def _is_foreign_reasoning(item: Item) -> bool:
-    if item.kind != "reasoning":
-        return False
     value = item.value()
     return not (value.get("id") or value.get("encrypted_content"))
 
 
-def _with_whole_arguments(item: Item, *, is_local: bool) -> Item:
-    # What is merely wrong is the model's own, and goes back as it came; but such servers do not
-    # say that they have cut off a call.
-    if item.kind != "function_call" or not (is_local or b'"incomplete"' in item.raw):
-        return item
+def _with_whole_arguments(item: Item) -> bytes:
     value = item.value()
     arguments = value.get("arguments")
     whole = whole_arguments(arguments if isinstance(arguments, str) else "")
-    return item if whole == arguments else Item.from_value({**value, "arguments": whole})
+    if whole == arguments:
+        return item.raw
+    return Item.from_value({**value, "arguments": whole}).raw
 
 
 def _options(config: Config, prompt: Prompt) -> dict[str, Any]:
