@@ -13,7 +13,7 @@ import orjson
 
 from codex_rpc.protocol.frozen import frozen
 
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 17
 BOM = b"\xef\xbb\xbf"
 """What some editors put in front of a file that they save."""
 MAX_FIRST_LINE_BYTES = 16 << 20
