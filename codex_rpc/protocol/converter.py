@@ -220,7 +220,7 @@ def _build() -> cattrs.Converter:
 
 def utc_text(moment: datetime) -> str:
     """A moment as `2026-11-22T16:29:43.832Z`."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 converter = _build()

@@ -11,21 +11,27 @@ import os
 from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
-from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.records import SessionPage, SessionQuery, SessionSummary
 from codex_rpc.rollout.catalog_cache import CatalogCache
 from codex_rpc.rollout.cursors import check_limit, cursor_of, position_of
+from codex_rpc.rollout.files import read_ahead
 from codex_rpc.rollout.headers import moment_of
 from codex_rpc.rollout.lines import never_cancelled
 from codex_rpc.rollout.live import holder_of
-from codex_rpc.rollout.paths import ARCHIVED, LIVE, SESSIONS, id_in_name, session_id_of, walk
+from codex_rpc.rollout.paths import ARCHIVED, LIVE, SESSIONS, count, id_in_name, session_id_of
 from codex_rpc.rollout.places import Place, places_under
-from codex_rpc.rollout.search import find_words
-from codex_rpc.rollout.summaries import Row, row_of, summary_of
+from codex_rpc.rollout.summaries import Row, row_of, summary_of, text_of_time
 
+T = TypeVar("T")
 OnProgress = Callable[[int, int], None]
 """Told how many files of how many have been looked at."""
+
+READ_AHEAD = 32
+"""How many files the system may be getting from the disk at once."""
+CHECKED_AT_ONCE = 256
+"""To ask whether the list is still wanted takes as long as a row that is known."""
 
 
 def no_progress(done: int, total: int) -> None:
@@ -42,15 +48,45 @@ class Catalog:
 
     def row(self, place: Place) -> Row:
         """What a file says of itself."""
-        row = self._cache.get(place)
-        if row is None:
-            row = row_of(place.path, self._check)
-            self._cache.put(place, row)
+        return self._cache.get(place) or self._read(place)
+
+    def rows(
+        self, places: Sequence[Place], on_progress: OnProgress = no_progress
+    ) -> Iterator[tuple[Place, Row]]:
+        """What each of those files says of itself."""
+        ahead = 0
+        for done, place in enumerate(_checked(places, self._check)):
+            on_progress(done, len(places))
+            row = self._cache.get(place)
+            if row is None:
+                # While one is looked through, the system gets those that come after it.
+                for coming in places[max(ahead, done + 1) : done + READ_AHEAD]:
+                    if not self._cache.knows(coming):
+                        read_ahead(coming.path)
+                ahead = done + READ_AHEAD
+                row = self._read(place)
+            yield place, row
+        on_progress(len(places), len(places))
+
+    def _read(self, place: Place) -> Row:
+        self._check()
+        row = row_of(place.path, self._check)
+        row = row._replace(updated_at=text_of_time(place.changed_ns))
+        self._cache.put(place, row)
         return row
 
     def save(self) -> None:
         """Keep what was read for the next time, where that is possible."""
         self._cache.save(self.found.files)
+
+
+def _checked(values: Sequence[T], check: Callable[[], None]) -> Iterator[T]:
+    """Those values, each of which takes hardly any time; it is asked now and then whether they
+    are still wanted."""
+    for n, value in enumerate(values):
+        if n % CHECKED_AT_ONCE == 0:
+            check()
+        yield value
 
 
 def list_sessions(
@@ -77,8 +113,7 @@ def list_sessions(
     return page
 
 
-@frozen
-class _Hit:
+class _Hit(NamedTuple):
     """A file that is wanted."""
 
     place: Place
@@ -108,7 +143,7 @@ class _Listing:
         self._left_out = {"cwd": 0} if query.cwd is not None else {}
         if self._words:
             self._left_out["query"] = 0
-        if others := len(walk(codex_home / elsewhere).files):
+        if others := count(codex_home / elsewhere):
             self._left_out["archived"] = others
         if self.catalog.found.unreadable_folders:
             self._left_out["unreadableFolders"] = self.catalog.found.unreadable_folders
@@ -131,46 +166,45 @@ class _Listing:
         if query.cwd is not None or self._words:
             # Each is looked at, because the answer says how many were left out.
             hits = [hit for hit in self._hits(places) if after is None or hit.place.order > after]
-            has_more = len(hits) > query.limit
+            shown = _checked(hits[: query.limit], self._check)
+            sessions = [self._summary(*hit) for hit in shown]
+            found = [hit.place for hit in hits]
         else:
-            behind = [place for place in places if after is None or place.order > after]
-            has_more = len(behind) > query.limit
-            hits = [_Hit(place, row) for place, row in self._rows(behind[: query.limit])]
-        sessions = [self._summary(hit) for hit in hits[: query.limit]]
+            found = [place for place in places if after is None or place.order > after]
+            sessions = [self._summary(*of) for of in self._rows(found[: query.limit])]
         more = None
-        if has_more:
-            last = hits[query.limit - 1].place
+        if len(found) > query.limit:
+            last = found[query.limit - 1]
             more = cursor_of(query.sort, -last.rank, last.text)
         return SessionPage(sessions=sessions, filtered_out=self._left_out, next_cursor=more)
 
     def _rows(self, places: Sequence[Place]) -> Iterator[tuple[Place, Row]]:
-        for done, place in enumerate(places):
-            self._check()
-            self._on_progress(done, len(places))
-            yield place, self.catalog.row(place)
-        self._on_progress(len(places), len(places))
+        return self.catalog.rows(places, self._on_progress)
 
     def _hits(self, places: Sequence[Place]) -> Iterator[_Hit]:
         """The files that pass every filter; counts the others."""
+        from codex_rpc.rollout.search import find_words
+
         for place, row in self._rows(places):
             if self._query.cwd is not None and row.cwd != self._query.cwd:
                 self._left_out["cwd"] += 1
-                continue
-            words = find_words(place.path, row, self._words, self._check)
-            if words.missing:
-                self._left_out["query"] += 1
+            elif not self._words:
+                yield _Hit(place, row)
             else:
-                yield _Hit(place, row, words.excerpt)
+                words = find_words(place.path, row, self._words, self._check)
+                if words.missing:
+                    self._left_out["query"] += 1
+                else:
+                    yield _Hit(place, row, words.excerpt)
 
-    def _summary(self, hit: _Hit) -> SessionSummary:
-        self._check()
-        session_id = hit.row.session_id
+    def _summary(self, place: Place, row: Row, excerpt: str | None = None) -> SessionSummary:
+        session_id = row.session_id
         return summary_of(
-            hit.row,
-            hit.place,
+            row,
+            place,
             live=session_id in self._live or session_id in self._live_elsewhere,
             archived=self._query.archived,
-            excerpt=hit.excerpt,
+            excerpt=excerpt,
         )
 
 

@@ -28,7 +28,7 @@ from codex_rpc.rollout.places import Place
 from codex_rpc.rollout.summaries import Row
 
 NAME = ".catalog"
-FORMAT = 1
+FORMAT = 2
 """Another one for every change of what a row is or how it comes out."""
 MAX_BYTES = 256 << 20
 SETTLED_NS = 100_000_000
@@ -37,9 +37,10 @@ without its times showing it."""
 ABANDONED_S = 60.0
 """Nobody takes so long to write a cache."""
 
-MAX_HEAD_BYTES = 200
 _END = b"\n"
-_SEPARATOR = b"\t"
+_BETWEEN_NAMES = "\0"
+"""No name has it in it."""
+_BETWEEN = b"\t"
 
 
 class CatalogCache:
@@ -49,23 +50,27 @@ class CatalogCache:
         self._root = root
         self._name_at = len(os.fspath(root)) + 1
         self._lines = _read(root / NAME)
-        """By file name: its name, its state and its row."""
+        """By file name: its state and its row."""
         self._is_changed = False
 
     def get(self, place: Place) -> Row | None:
         """The row of a file as it is now; None: it is to be read."""
-        name = self._name(place)
-        line = self._lines.get(name)
-        begin = _beginning(name, place)
+        line = self._lines.get(self._name(place))
+        begin = place.state + _BETWEEN
         return _row_in(line[len(begin) :]) if line and line.startswith(begin) else None
+
+    def knows(self, place: Place) -> bool:
+        """Whether it has the row of a file as it is now."""
+        line = self._lines.get(self._name(place))
+        return line is not None and line.startswith(place.state + _BETWEEN)
 
     def put(self, place: Place, row: Row) -> None:
         """Keep the row of a file that had been looked at before it was read."""
         name = self._name(place)
-        if row.reason is not None or _END in name or _SEPARATOR in name:
+        if row.reason is not None or "\n" in name:
             return
         if place.touched_ns + SETTLED_NS < time.time_ns():
-            self._lines[name] = _beginning(name, place) + _json_of(row)
+            self._lines[name] = place.state + _BETWEEN + _json_of(row)
             self._is_changed = True
 
     def save(self, places: Iterable[Place]) -> None:
@@ -73,17 +78,18 @@ class CatalogCache:
 
         Where it cannot be written, it is not.
         """
-        gone = self._lines.keys() - {self._name(place) for place in places}
+        names = [self._name(place) for place in places]
         # What is said of a file goes with the file.
-        for name in gone:
-            del self._lines[name]
-        if gone or self._is_changed:
+        if sum(map(self._lines.__contains__, names)) < len(self._lines):
+            self._lines = {name: self._lines[name] for name in names if name in self._lines}
+            self._is_changed = True
+        if self._is_changed:
             with suppress(OSError):
-                _write(self._root / NAME, _END.join(self._lines.values()))
+                _write(self._root / NAME, self._lines)
         self._is_changed = False
 
-    def _name(self, place: Place) -> bytes:
-        return os.fsencode(place.name[self._name_at :])
+    def _name(self, place: Place) -> str:
+        return place.name[self._name_at :]
 
 
 def forget(path: Path, codex_home: Path) -> None:
@@ -91,54 +97,54 @@ def forget(path: Path, codex_home: Path) -> None:
     for root in (codex_home / SESSIONS, codex_home / ARCHIVED):
         if path.is_relative_to(root):
             lines = _read(root / NAME)
-            if lines.pop(os.fsencode(path.relative_to(root)), None) is not None:
+            if lines.pop(os.fspath(path.relative_to(root)), None) is not None:
                 with suppress(OSError):
-                    _write(root / NAME, _END.join(lines.values()))
-
-
-def _beginning(name: bytes, place: Place) -> bytes:
-    return name + _SEPARATOR + place.state + _SEPARATOR
+                    _write(root / NAME, lines)
 
 
 def _json_of(row: Row) -> bytes:
-    return orjson.dumps({name: value for name, value in asdict(row).items() if value is not None})
+    return orjson.dumps(list(row), default=asdict)
 
 
 def _row_in(data: bytes) -> Row:
-    values: dict[str, Any] = orjson.loads(data)
-    if "forked_from" in values:
-        values["forked_from"] = Origin(**values["forked_from"])
-    return Row(**values)
+    row = Row._make(orjson.loads(data))
+    if row.forked_from is None:
+        return row
+    origin: Any = row.forked_from
+    return row._replace(forked_from=Origin(**origin))
 
 
-def _read(path: Path) -> dict[bytes, bytes]:
+def _read(path: Path) -> dict[str, bytes]:
     """The lines of a cache file; none if it is not exactly what this version has written."""
     try:
         with open_regular(path) as file:
             if os.fstat(file.fileno()).st_size > MAX_BYTES:
                 return {}
-            head, data = file.readline(MAX_HEAD_BYTES), file.read()
+            content = file.read()
     except OSError:
         return {}
-    if head != _head(data) or not data:
+    # There may be megabytes of it, so what it says is not copied to be looked at.
+    said = memoryview(content)[content.find(_END) + 1 :]
+    if not said or not content.startswith(_head(said)):
         return {}
-    lines = data.split(_END)
-    del data
-    return {line[: line.index(_SEPARATOR)]: line for line in lines}
+    _, names, *lines = content.split(_END)
+    return dict(zip(os.fsdecode(names).split(_BETWEEN_NAMES), lines, strict=False))
 
 
-def _head(data: bytes) -> bytes:
-    return b"codex-rpc %b catalog %d %08x\n" % (__version__.encode(), FORMAT, zlib.crc32(data))
+def _head(said: bytes | memoryview) -> bytes:
+    return b"codex-rpc %b catalog %d %08x\n" % (__version__.encode(), FORMAT, zlib.crc32(said))
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, lines: dict[str, bytes]) -> None:
     """Replace a cache file. Raises OSError."""
+    names = os.fsencode(_BETWEEN_NAMES.join(lines))
+    said = _END.join((names, *lines.values())) if lines else b""
     _remove_abandoned(path)
     fd, unfinished = tempfile.mkstemp(prefix=f"{NAME}.", dir=path.parent)
     try:
         with os.fdopen(fd, "wb") as file:
-            file.write(_head(data))
-            file.write(data)
+            file.write(_head(said))
+            file.write(said)
         Path(unfinished).replace(path)
     except OSError:
         Path(unfinished).unlink(missing_ok=True)

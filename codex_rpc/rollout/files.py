@@ -166,6 +166,17 @@ def open_to_read(path: Path) -> int:
     return os.open(path, os.O_RDONLY | _ALWAYS)
 
 
+def read_ahead(path: Path) -> None:
+    """Let the system begin to read a file, if it can be told to; nobody waits for it."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            fd = open_to_read(path)
+            try:
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_WILLNEED)
+            finally:
+                os.close(fd)
+
+
 def open_regular(path: Path) -> BinaryIO:
     """A regular file's bytes; anything else is an OSError, and does not keep the caller waiting."""
     fd = open_to_read(path)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -66,22 +67,32 @@ class Walk:
 
 def walk(root: Path) -> Walk:
     """The session files below `root`, which may be missing; linked folders are not entered."""
-    found = Walk()
-    pending = [root]
+    unreadable: list[str] = []
+    files = [Path(entry.path) for entry in entries(root, unreadable)]
+    return Walk(files, [Path(folder) for folder in unreadable])
+
+
+def count(root: Path) -> int:
+    """How many session files there are below `root`."""
+    return sum(1 for _ in entries(root, []))
+
+
+def entries(root: Path, unreadable: list[str]) -> Iterator[os.DirEntry[str]]:
+    """As `walk`, for many: the entries of the files. Adds to `unreadable` which folders are."""
+    pending = [os.fspath(root)]
     while pending:
         folder = pending.pop()
         try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
+            with os.scandir(folder) as found:
+                for entry in found:
                     if entry.is_dir(follow_symlinks=False):
-                        pending.append(Path(entry.path))
+                        pending.append(entry.path)
                     elif entry.name.endswith(SUFFIX):
-                        found.files.append(Path(entry.path))
+                        yield entry
         except FileNotFoundError:
             continue
         except OSError:
-            found.unreadable_folders.append(folder)
-    return found
+            unreadable.append(folder)
 
 
 def find(root: Path, session_id: SessionId) -> Path | None:

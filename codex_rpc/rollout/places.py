@@ -12,7 +12,7 @@ from typing import NamedTuple
 from attrs import field
 
 from codex_rpc.protocol.frozen import frozen
-from codex_rpc.rollout.paths import SUFFIX, text_of
+from codex_rpc.rollout.paths import entries, text_of
 
 
 class Place(NamedTuple):
@@ -28,14 +28,30 @@ class Place(NamedTuple):
     """In bytes."""
     changed_ns: int
     """When its content was last changed, in nanoseconds since the epoch."""
-    state: bytes
-    """Which file it is and in which state: another one after every change."""
-    touched_ns: int
-    """When anything about it was last changed."""
+    meta_ns: int
+    """When what the system says about it was last changed."""
+    device: int
+    inode: int
 
     @property
     def path(self) -> Path:
         return Path(self.name)
+
+    @property
+    def state(self) -> bytes:
+        """Which file it is and in which state: another one after every change."""
+        return b"%d %d %d %d %d" % (
+            self.device,
+            self.inode,
+            self.size,
+            self.changed_ns,
+            self.meta_ns,
+        )
+
+    @property
+    def touched_ns(self) -> int:
+        """When anything about it was last changed."""
+        return max(self.changed_ns, self.meta_ns)
 
     @property
     def order(self) -> tuple[int, str]:
@@ -56,33 +72,23 @@ def places_under(root: Path) -> Places:
 
     A file that vanishes meanwhile is left out. A link that leads nowhere is there, as what it is.
     """
-    files: list[Place] = []
-    unreadable = 0
-    pending = [os.fspath(root)]
-    while pending:
-        try:
-            with os.scandir(pending.pop()) as entries:
-                for entry in entries:
-                    if entry.name.endswith(SUFFIX) and not entry.is_dir(follow_symlinks=False):
-                        stat = _stat_of(entry)
-                        if stat is not None:
-                            name = entry.path
-                            text = name if name.isascii() else text_of(Path(name))
-                            files.append(_place(text, name, stat))
-                    elif entry.is_dir(follow_symlinks=False):
-                        pending.append(entry.path)
-        except FileNotFoundError:
-            continue
-        except OSError:
-            unreadable += 1
+    unreadable: list[str] = []
+    files = []
+    for entry in entries(root, unreadable):
+        stat = _stat_of(entry)
+        if stat is not None:
+            files.append(_place(entry.path, stat))
     files.sort()
-    return Places(files, unreadable)
+    return Places(files, len(unreadable))
 
 
-def _place(text: str, name: str, s: os.stat_result) -> Place:
-    changed_ns, meta_ns, size = s.st_mtime_ns, s.st_ctime_ns, s.st_size
-    state = b"%d %d %d %d %d" % (s.st_dev, s.st_ino, size, changed_ns, meta_ns)
-    return Place(-changed_ns, text, name, size, changed_ns, state, max(changed_ns, meta_ns))
+def _place(name: str, s: os.stat_result) -> Place:
+    text = name if name.isascii() else text_of(Path(name))
+    changed_ns = s.st_mtime_ns
+    # In half the time of a call with these as arguments.
+    return Place._make(
+        (-changed_ns, text, name, s.st_size, changed_ns, s.st_ctime_ns, s.st_dev, s.st_ino)
+    )
 
 
 def _stat_of(entry: os.DirEntry[str]) -> os.stat_result | None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from codex_rpc.protocol.converter import utc_text
 from codex_rpc.protocol.errors import RolloutCorrupt, RolloutNotFound
-from codex_rpc.protocol.frozen import frozen
 from codex_rpc.protocol.records import Origin, SessionSummary
 from codex_rpc.protocol.titles import one_line, title_of
-from codex_rpc.rollout.facts import facts_in
 from codex_rpc.rollout.headers import read_header
 from codex_rpc.rollout.lines import never_cancelled
 from codex_rpc.rollout.paths import id_in_name, text_of
@@ -22,8 +20,7 @@ from codex_rpc.rollout.reader import reading
 MAX_PREVIEW_CHARS = 200
 
 
-@frozen(kw_only=True)
-class Row:
+class Row(NamedTuple):
     """What a file says of itself that a list shows."""
 
     session_id: str
@@ -40,6 +37,9 @@ class Row:
     forked_from: Origin | None = None
     reason: str | None = None
     """Why it cannot be read; None: it can."""
+    updated_at: str | None = None
+    """When it was last changed; None: that is to be made from what the system says, which takes
+    as long as all the rest of a row."""
 
     @property
     def can_be_continued(self) -> bool:
@@ -49,6 +49,9 @@ class Row:
 
 def row_of(path: Path, check: Callable[[], None] = never_cancelled) -> Row:
     """The row of one file; one that cannot be read has a row too, which says why."""
+    # Where all files are known already, it is not needed.
+    from codex_rpc.rollout.facts import facts_in
+
     try:
         with reading(path) as fd:
             header = read_header(fd, path)
@@ -78,7 +81,7 @@ def summary_of(
     row: Row, place: Place, *, live: bool, archived: bool, excerpt: str | None = None
 ) -> SessionSummary:
     """A row as clients see it."""
-    updated_at = utc_text(_moment(place.changed_ns))
+    updated_at = row.updated_at or text_of_time(place.changed_ns)
     status: Literal["clean", "interrupted", "unreadable"] = "clean"
     if row.reason is not None:
         status = "unreadable"
@@ -105,9 +108,10 @@ def summary_of(
     )
 
 
-def _moment(ns: int) -> datetime:
-    """A file's time; the epoch if that is no date at all."""
+def text_of_time(ns: int) -> str:
+    """A file's time as clients see it; the epoch if that is no date at all."""
     try:
-        return datetime.fromtimestamp(ns / 1e9, UTC)
+        moment = datetime.fromtimestamp(ns / 1e9, UTC)
     except (ValueError, OverflowError, OSError):
-        return datetime.fromtimestamp(0, UTC)
+        moment = datetime.fromtimestamp(0, UTC)
+    return utc_text(moment)

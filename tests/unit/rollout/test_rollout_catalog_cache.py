@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from support.rollout_files import by_path, write_session
 
 from codex_rpc.protocol.records import Origin, SessionPage, SessionQuery
-from codex_rpc.rollout import catalog_cache
+from codex_rpc.rollout import catalog, catalog_cache
 from codex_rpc.rollout.catalog import list_sessions
 from codex_rpc.rollout.catalog_cache import CatalogCache
+from codex_rpc.rollout.files import read_ahead
 from codex_rpc.rollout.places import Place, places_under
 from codex_rpc.rollout.store import RolloutStore
 from codex_rpc.rollout.summaries import Row
@@ -238,6 +239,89 @@ def test_names_with_any_characters_are_listed_and_kept_if_they_can_be(home: Path
     first = sorted(row.path for row in listed(home).sessions)
     assert len(first) == 5
     assert sorted(row.path for row in listed(home).sessions) == first
+    pretend(home, "cached")
+    assert sorted(titles(home)) == ["cached"] * 4 + ["one"]
+
+
+def test_a_file_of_odd_name_that_is_gone_leaves_the_others(home: Path) -> None:
+    path = add(home, 1, says("one"))
+    odd = Path(os.fsdecode(os.fsencode(path.parent) + b"/\xff\t.jsonl"))
+    odd.write_bytes(path.read_bytes())
+    titles(home)
+    pretend(home, "cached")
+    odd.unlink()
+    assert titles(home) == ["cached"]
+    catalog_cache.forget(path, home)
+    assert titles(home) == ["one"]
+
+
+def test_when_a_file_was_changed_is_told_from_the_cache_too(home: Path) -> None:
+    path = add(home, 86_400, says("one"))
+    assert listed(home) == listed(home)
+    (row,) = listed(home).sessions
+    assert row.updated_at == "1970-01-02T00:00:00.000Z"
+    os.utime(path, (0, 0))
+    (row,) = listed(home).sessions
+    assert row.updated_at == "1970-01-01T00:00:00.000Z"
+
+
+def test_each_file_that_is_not_known_is_asked_for_once_before_its_turn(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(catalog, "READ_AHEAD", 3)
+    monkeypatch.setattr(catalog, "read_ahead", lambda path: asked.append(path.name))
+    paths = [add(home, number, says("hi")) for number in range(9, 0, -1)]
+    assert len(listed(home).sessions) == 9
+    # The first one's turn is at once.
+    assert asked == [path.name for path in paths[1:]]
+    asked.clear()
+    for number in (7, 5):
+        add(home, number, says("changed"))
+    listed(home)
+    assert asked == [paths[4].name]
+
+
+@pytest.mark.parametrize("kind", ["file", "nothing", "directory", "pipe"])
+def test_anything_can_be_asked_for(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "it"
+    if kind == "file":
+        path.write_bytes(b"x")
+    elif kind == "directory":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    read_ahead(path)
+
+
+@pytest.mark.parametrize("query", [{}, {"cwd": "/w"}])
+def test_a_list_of_files_that_are_known_can_be_stopped(
+    home: Path, monkeypatch: pytest.MonkeyPatch, query: dict[str, Any]
+) -> None:
+    class Stopped(Exception):
+        pass
+
+    def check() -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise Stopped
+
+    for number in range(1, 6):
+        add(home, number, says("hi"))
+    listed(home)
+    monkeypatch.setattr(catalog, "CHECKED_AT_ONCE", 2)
+    seen: list[int] = []
+    left = 3
+    with pytest.raises(Stopped):
+        list_sessions(
+            home,
+            SessionQuery(**query),
+            live=frozenset(),
+            check=check,
+            on_progress=lambda done, _: seen.append(done),
+        )
+    assert seen == [0, 1, 2, 3]
 
 
 def test_archived_sessions_have_their_own(home: Path) -> None:
