@@ -41,7 +41,7 @@ class LiveSession:
     def __attrs_post_init__(self) -> None:
         session = self.session
         self.settings = SessionSettings(session)
-        self.updates = SessionUpdates(
+        updates = self.updates = SessionUpdates(
             cwd=lambda: session.cwd,
             looks=self.looks,
             has_title=session.env.title is not None or len(session.env.history) > 0,
@@ -50,7 +50,7 @@ class LiveSession:
             ),
             now=_now,
         )
-        self.commands = SessionCommands(session, self.settings, lambda: self.updates.usage)
+        self.commands = SessionCommands(session, self.settings, lambda: updates.usage)
         self.turns = Turns(session, self.order)
 
 

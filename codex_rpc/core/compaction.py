@@ -80,7 +80,8 @@ async def ask_for_summary(
             if not items:
                 raise too_long(exc) from exc
         except ModelError as exc:
-            await retries.pause(exc)
+            if not await retries.pause(exc):
+                raise
 
 
 async def _answer(env: Surroundings, prompt: Prompt) -> tuple[str, Usage | None]:

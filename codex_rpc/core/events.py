@@ -110,6 +110,10 @@ def _merged(entry: _Entry) -> Event:
     return evolve(event, msg=evolve(event.msg, delta=text))
 
 
+def _nobody_listens() -> None:
+    """What is done about something to take when nobody has said what."""
+
+
 class EventQueue:
     """Events on their way to one reader."""
 
@@ -125,7 +129,7 @@ class EventQueue:
         """How many of the entries are no deltas."""
         self._closed = False
         self._room = anyio.Event()
-        self._on_ready: Callable[[], None] = lambda: None
+        self._on_ready = _nobody_listens
         self._drained = anyio.Event()
         self._read = anyio.Event()
         self.tells_items = False
@@ -210,6 +214,8 @@ class EventQueue:
                 self._room.set()
         if self.ended:
             self._drained.set()
+            # Who listens holds the queue as well.
+            self._on_ready = _nobody_listens
         return taken
 
     async def wait_for_reader(self) -> None:

@@ -22,6 +22,10 @@ FIRST_RETRY_S = 0.2
 LONGEST_RETRY_S = 2.0
 
 
+def _nobody_is_told(_msg: EventMsg) -> None:
+    """What becomes of an announcement when the file is closed."""
+
+
 class Recorder:
     """Writes a session's records and keeps trying when that fails."""
 
@@ -58,8 +62,9 @@ class Recorder:
         """
         try:
             await self._append(records)
-        except RolloutWriteFailed as exc:
-            await self._wait_for_storage(exc)
+        except RolloutWriteFailed:
+            if not await self._storage_is_back():
+                raise
 
     async def wait_for_storage(self) -> None:
         """Wait until everything is saved; returns at once if it is.
@@ -67,15 +72,15 @@ class Recorder:
         Raises:
             RolloutWriteFailed: it is not, within the patience.
         """
-        if self._failing:
+        if self._failing and not await self._storage_is_back():
             assert self._last_failure is not None
-            await self._wait_for_storage(self._last_failure)
+            raise self._last_failure
 
-    async def _wait_for_storage(self, failure: RolloutWriteFailed) -> None:
+    async def _storage_is_back(self) -> bool:
+        """Whether everything is saved, within the patience."""
         with anyio.move_on_after(self.patience_s):
             await self._recovered.wait()
-        if self._failing:
-            raise failure
+        return not self._failing
 
     async def record_now(self, *records: Record) -> None:
         """Write one step, or queue it if storage fails; never waits for storage to come back."""
@@ -125,6 +130,8 @@ class Recorder:
 
     def _on_recovery(self, saved: int) -> None:
         self._failing = False
+        # Its traceback holds the recorder.
+        self._last_failure = None
         self._failed = anyio.Event()
         self._announce(StorageRecovered(saved=saved))
         self._recovered.set()
@@ -163,3 +170,6 @@ class Recorder:
         except RolloutWriteFailed as exc:
             self._on_failure(exc)
             raise
+        # Whoever is told holds the recorder as well, and so does a failure by its traceback.
+        self._announce = _nobody_is_told
+        self._last_failure = None

@@ -30,15 +30,16 @@ class Retries:
         """The next failure is a first one again."""
         self._failures = 0
 
-    async def pause(self, exc: ModelError) -> None:
+    async def pause(self, exc: ModelError) -> bool:
         """Say that a retry follows, and wait until it is time for it.
 
-        Raises:
-            ModelError: `exc` itself, if trying again is of no use, or has been done enough.
+        False, at once, if trying again is of no use or has been done enough. Then `exc` is the
+        caller's to raise: raised here, where it is an argument, it would hold itself by its
+        traceback, and with it the turn.
         """
         self._failures += 1
         if not exc.retryable or self._failures > self._max_retries:
-            raise exc
+            return False
         pause_s = exc.retry_after_s
         if pause_s is None:
             backoff_s = min(FIRST_PAUSE_S * 2.0 ** (self._failures - 1), LONGEST_PAUSE_S)
@@ -52,3 +53,4 @@ class Retries:
             )
         )
         await anyio.sleep(pause_s)
+        return True

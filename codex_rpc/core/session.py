@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import anyio
 import anyio.to_thread
+from anyio.abc import TaskGroup
 from attrs import define, evolve, field
 
 from codex_rpc.config.settings import Config
@@ -263,14 +265,17 @@ class Session:
         last: Submission | None = None
         try:
             async with anyio.create_task_group() as tg:
-                tg.start_soon(self._work)
-                tg.start_soon(self._errands.run)
-                tg.start_soon(self.env.recorder.run)
-                tg.start_soon(self._prepare)
-                tg.start_soon(self._keep_tools)
-                tg.start_soon(self._yield_to_others)
+                scopes = [
+                    _started(tg, self._work),
+                    _started(tg, self._errands.run),
+                    _started(tg, self.env.recorder.run),
+                    _started(tg, self._prepare),
+                    _started(tg, self._keep_tools),
+                    _started(tg, self._yield_to_others),
+                ]
                 last = await self._loop()
-                tg.cancel_scope.cancel()
+                for scope in scopes:
+                    scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
                 await self._end(last)
@@ -511,6 +516,22 @@ class Session:
         means = await self.env.tools.sandbox_means(context.sandbox_policy)
         self.configured = evolve(self.configured, model=context.model, sandbox=means)
         self.env.announce_now(id_, self.configured)
+
+
+def _started(tasks: TaskGroup, work: Callable[[], Awaitable[None]]) -> anyio.CancelScope:
+    """What ends `work`, which has become one of `tasks`.
+
+    The scope of `tasks` would do that as well. But a cancellation that a task ends with is kept by
+    its own traceback, and with it the session, until garbage happens to be looked for.
+    """
+    scope = anyio.CancelScope()
+
+    async def run() -> None:
+        with scope:
+            await work()
+
+    tasks.start_soon(run)
+    return scope
 
 
 def _code(exc: CodexError) -> int | None:

@@ -191,7 +191,8 @@ class Turn:
                 fresh = shortened = True
                 continue
             except ModelError as exc:
-                await retries.pause(exc)
+                if not await retries.pause(exc):
+                    raise
                 fresh = attempt.items > 0
                 continue
             retries.succeeded()

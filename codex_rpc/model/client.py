@@ -24,7 +24,7 @@ from codex_rpc.model.dialect import Body, Dialect, Reader
 from codex_rpc.model.errors import http_error
 from codex_rpc.model.http_request import endpoint, headers
 from codex_rpc.model.limits import ask_models
-from codex_rpc.model.opening import open_http
+from codex_rpc.model.opening import close, open_http
 from codex_rpc.model.preload import preload
 from codex_rpc.model.read_ahead import EVENTS_PER_CHECKPOINT, ReadAhead
 from codex_rpc.model.windows import Windows
@@ -129,7 +129,7 @@ class HttpModel:
                 yield events
         finally:
             with anyio.move_on_after(CLOSE_S, shield=True):
-                await response.aclose()
+                await close(response)
 
     async def aclose(self) -> None:
         """Close idle connections. Idempotent; streams must have ended."""
@@ -228,15 +228,26 @@ async def _read_ahead(
     """The events of `response`, read by a task of their own while the caller is busy."""
     events = ReadAhead()
     reader_done = anyio.Event()
+    # Ended by this scope, and by no other one: a cancellation that a task ends with is kept by its
+    # own traceback, and with it all that was sent, until garbage happens to be looked for.
+    reading = anyio.CancelScope(shield=True)
+
+    async def read() -> None:
+        with reading:
+            await _read(response, reader, asked, events)
+        reader_done.set()
+
     failure: BaseException | None = None
     try:
         async with anyio.create_task_group() as group:
-            group.start_soon(_read, response, reader, asked, events, reader_done)
-            yield events
-            if events.completed:
-                with anyio.move_on_after(DRAIN_S):
-                    await reader_done.wait()
-            group.cancel_scope.cancel()
+            group.start_soon(read)
+            try:
+                yield events
+                if events.completed:
+                    with anyio.move_on_after(DRAIN_S):
+                        await reader_done.wait()
+            finally:
+                reading.cancel()
     except BaseExceptionGroup as raised:
         # The reader hands its errors to the caller, so this is the caller's own exception,
         # wrapped by the group. It is raised below, where it gets no context.
@@ -244,7 +255,11 @@ async def _read_ahead(
             raise
         failure = raised.exceptions[0]
     if failure is not None:
-        raise failure
+        try:
+            raise failure
+        finally:
+            # It would hold itself, through this frame in its traceback.
+            failure = None
 
 
 class _Bounded:
@@ -271,13 +286,7 @@ class _Bounded:
             yield text
 
 
-async def _read(
-    response: httpx.Response,
-    reader: Reader,
-    asked: Asked,
-    events: ReadAhead,
-    done: anyio.Event,
-) -> None:
+async def _read(response: httpx.Response, reader: Reader, asked: Asked, events: ReadAhead) -> None:
     from httpx_sse import EventSource
 
     response.encoding = "utf-8"
@@ -314,5 +323,3 @@ async def _read(
             events.end()
     except ModelError as exc:
         events.end(exc)
-    finally:
-        done.set()

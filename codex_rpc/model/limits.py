@@ -25,6 +25,7 @@ from attrs import evolve
 from codex_rpc import __version__
 from codex_rpc.config.settings import Provider
 from codex_rpc.model.http_request import credentials, endpoint
+from codex_rpc.model.opening import close
 from codex_rpc.protocol.frozen import frozen
 
 if TYPE_CHECKING:
@@ -304,7 +305,7 @@ class _Asking:
             try:
                 return await _json(response)
             finally:
-                await response.aclose()
+                await close(response)
         except (httpx.HTTPError, httpx.InvalidURL, RuntimeError, ValueError, OSError):
             # A server that cannot be asked tells nothing. If something is wrong with it, the
             # request that follows says so.

@@ -1,6 +1,7 @@
 """The HTTP client that model servers are asked with.
 
-Owns what holds for every connection to them: certificates, proxies, and what is logged.
+Owns what holds for every connection to them: certificates, proxies, what is logged, and what is
+left of an answer that was read.
 """
 
 from __future__ import annotations
@@ -41,3 +42,16 @@ def open_http(asked: Asked, **settings: Any) -> httpx.AsyncClient:
         )
     except (ImportError, ValueError, OSError, httpx.InvalidURL) as exc:
         raise cannot_set_up(asked, exc) from exc
+
+
+async def close(response: httpx.Response) -> None:
+    """Close `response`, and let go of what was sent and received with it."""
+    import httpx
+
+    try:
+        await response.aclose()
+    finally:
+        # A response and its stream hold each other, and with them the whole conversation that was
+        # sent and the connections with their certificates: they would stay, also after the end of
+        # the session, until garbage happens to be looked for.
+        response.stream = httpx.ByteStream(b"")

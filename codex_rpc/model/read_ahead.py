@@ -75,14 +75,18 @@ class ReadAhead:
     def __aiter__(self) -> ReadAhead:
         return self
 
+    def _take_end(self) -> Exception:
+        # Not in the caller's frame, which is in the traceback: the failure would hold itself.
+        failure, self._failure = self._failure, None
+        return failure or StopAsyncIteration()
+
     async def __anext__(self) -> ModelEvent:
         self._taken += 1
         if self._taken % EVENTS_PER_CHECKPOINT == 0:
             await checkpoint()
         while not self._waiting:
             if self._ended:
-                failure, self._failure = self._failure, None
-                raise failure if failure is not None else StopAsyncIteration
+                raise self._take_end()
             self._ready = Event()
             await self._ready.wait()
         event, size = self._waiting.popleft()

@@ -7,8 +7,8 @@ the other, for one response.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 from codex_rpc.model.advice import Asked
 from codex_rpc.model.errors import content_filtered, interrupted, stream_error
@@ -39,16 +39,6 @@ class ResponseEvents:
         self._ids = _ItemIds()
         self._done: set[bytes] = set()
         """The items, as they were said."""
-        self._handlers: dict[str, Callable[[dict[str, Any]], Events]] = {
-            "response.output_text.delta": self._on_text,
-            "response.reasoning_summary_text.delta": self._on_reasoning,
-            "response.output_item.added": self._on_added,
-            "response.output_item.done": self._on_done,
-            "response.completed": self._on_completed,
-            "response.incomplete": self._on_incomplete,
-            "response.failed": self._on_failed,
-            "error": self._on_error,
-        }
 
     @property
     def finished(self) -> bool:
@@ -65,8 +55,8 @@ class ResponseEvents:
         if message is None:
             return ()
         kind = message.get("type", "error" if "error" in message else None)
-        handler = self._handlers.get(kind) if isinstance(kind, str) else None
-        return () if handler is None else handler(message)
+        handler = self._HANDLERS.get(kind) if isinstance(kind, str) else None
+        return () if handler is None else handler(self, message)
 
     def end(self) -> Events:
         """Nothing, for `response.completed` has not come.
@@ -160,6 +150,17 @@ class ResponseEvents:
         if isinstance(error, str) and error:
             return stream_error({"message": error}, self._asked)
         return interrupted("the server says that the response failed, and not why")
+
+    _HANDLERS: ClassVar[Mapping[str, Callable[[Any, dict[str, Any]], Events]]] = {
+        "response.output_text.delta": _on_text,
+        "response.reasoning_summary_text.delta": _on_reasoning,
+        "response.output_item.added": _on_added,
+        "response.output_item.done": _on_done,
+        "response.completed": _on_completed,
+        "response.incomplete": _on_incomplete,
+        "response.failed": _on_failed,
+        "error": _on_error,
+    }
 
 
 class _ItemIds:

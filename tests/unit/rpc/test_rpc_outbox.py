@@ -22,6 +22,7 @@ from rpc_support import (
     sockets,
     submit,
 )
+from support.leftovers import kinds, leftovers
 
 from codex_rpc.core.events import MAX_EVENTS, EventQueue
 from codex_rpc.protocol import converter
@@ -568,3 +569,15 @@ def test_with_rests_nothing_is_lost_and_the_order_is_kept(
     for name in "ab":
         texts = [e["msg"].get("delta", "b") for e in pipe.events if e["sessionId"] == name]
         assert "".join(texts) == "".join(text for n, text in said if n == name)
+
+
+async def test_nothing_is_left_of_a_session_whose_last_event_is_written() -> None:
+    outbox = outbox_on(Pipe())
+    with leftovers() as found:
+        queue = EventQueue()
+        outbox.open("s", queue, b'{"id":1}')
+        queue.put_now(delta("m"))
+        queue.close()
+        del queue
+        await run_to_the_end(outbox)
+    assert kinds(found, "codex_rpc") == set()
