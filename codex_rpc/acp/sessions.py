@@ -42,8 +42,11 @@ from codex_rpc.rpc import messages
 from codex_rpc.rpc.calls import Call
 from codex_rpc.rpc.outbox import Outbox
 
-PAGE = 50
-"""Sessions on a page of `session/list`."""
+FIRST_PAGE = 50
+"""Sessions on the first page of `session/list`, which somebody waits for."""
+FURTHER_PAGE = 1000
+"""Sessions on each that follows. All folders are looked through for every page, so whoever wants
+all sessions is to get them with few."""
 READ_AHEAD = 500
 """Items that are read at a time for a replay."""
 
@@ -249,8 +252,9 @@ class Sessions:
 
     async def on_list(self, params: ListParams, _call: Call) -> dict[str, Any]:
         cwd = None if params.cwd is None else _absolute(params.cwd)
+        limit = FIRST_PAGE if params.cursor is None else FURTHER_PAGE
         page = await self._manager.saved_sessions.list(
-            native.ListParams(cwd=cwd, cursor=params.cursor, limit=PAGE)
+            native.ListParams(cwd=cwd, cursor=params.cursor, limit=limit)
         )
         # What cannot be loaded is not offered.
         rows = [_row(s) for s in page.sessions if s.status != "unreadable" and s.cwd is not None]

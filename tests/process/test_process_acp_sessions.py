@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from support.acp_client import agent, conversation, prompt_of
 from support.client import RpcError, running
 from support.conversation import call_events, conversation_of, text_events, write_config
 from support.model_server import ModelServer
+from support.rollout_files import write_session
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
@@ -157,6 +159,22 @@ async def test_sessions_are_listed_in_pages_by_folder(tmp_path: Path) -> None:
             with pytest.raises(RpcError) as raised:
                 await client.request("session/list", {"cursor": "nonsense"})
             assert raised.value.code == -32602
+
+
+async def test_whoever_wants_all_sessions_gets_them_with_few_pages(tmp_path: Path) -> None:
+    folder = tmp_path / ".codex" / "sessions" / "2026" / "11" / "22"
+    newest_first = [f"00000000-0000-4000-8000-{n:012x}" for n in range(1_060)]
+    for age_s, session_id in enumerate(newest_first):
+        path = folder / f"rollout-2026-11-22T16-29-43-{session_id}.jsonl"
+        write_session(path, id=session_id, format=1, cwd=str(tmp_path))
+        os.utime(path, (1_764_000_000 - age_s,) * 2)
+    async with agent(tmp_path) as client:
+        await client.initialize()
+        pages = [await client.request("session/list", {})]
+        while (cursor := pages[-1].get("nextCursor")) is not None:
+            pages.append(await client.request("session/list", {"cursor": cursor}))
+    assert [len(page["sessions"]) for page in pages] == [50, 1_000, 10]
+    assert [s["sessionId"] for page in pages for s in page["sessions"]] == newest_first
 
 
 async def test_a_fork_goes_its_own_way(tmp_path: Path) -> None:
