@@ -1,7 +1,7 @@
 """Measures codex-rpc, and other programs of its kind in alternation with it.
 
 Prints figures and which marks they reach; judges nothing: the exit code is 1 only if one of ours
-did something wrong. In full, against all of them, it takes about half an hour and 3 GiB in the
+did something wrong. In full, against all of them, it takes about forty minutes and 3 GiB in the
 temporary folder. Linux only: processors and memory of the programs are read from /proc.
 
     python -m tests.benchmarks                            all, codex-rpc alone
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,9 @@ def main() -> int:
     unknown = [name for name in options.names if name not in BENCHMARKS]
     if unknown:
         parser().error(f"no such benchmark: {', '.join(unknown)}")
+    plot = options.plot or (CURVES_FILE if options.write else None)
+    if plot is not None and find_spec("matplotlib") is None:
+        parser().error("drawing needs matplotlib: install the extra `bench`")
     if not can_measure():
         print("the benchmarks read /proc: not on this system", file=sys.stderr)
         return 0
@@ -89,7 +93,6 @@ def main() -> int:
     console.print()
 
     names = [program.name for program in programs]
-    plot = options.plot or (CURVES_FILE if options.write else None)
     all_results = []
     curves: list[dict[str, Any]] = []
     with staged(short=options.short) as stage, console.status("") as status:
@@ -102,14 +105,14 @@ def main() -> int:
                 options.curves or list(CURVES), stage, programs, tell=status.update
             )
     report.print_summary(all_results, console)
-    if plot is not None:
-        draw(curves, plot)
     if options.json is not None:
         figures = [results.as_json() for results in all_results]
         whole = {"machine": about, "benchmarks": figures, "curves": curves}
         options.json.write_text(json.dumps(whole, indent=1) + "\n")
     if options.write:
-        RESULTS.write_text(report.markdown(all_results, names, about))
+        RESULTS.write_text(report.markdown(all_results, names, about, CURVES_FILE.name))
+    if plot is not None:
+        draw(curves, plot)
     own = {program.name for program in programs if program.ours}
     failed = [
         f"{results.name}: {program}: {why}"

@@ -147,17 +147,21 @@ def draw(curves: Sequence[Mapping[str, Any]], path: Path) -> None:
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(2, 2, figsize=(12, 9), layout="constrained")
+    lines: dict[str, Any] = {}
+    """One of each program's, which has the same colour everywhere."""
     for curve, ax in zip(curves, axes.flat, strict=False):
         for program, points in curve["points"].items():
             sizes, seconds = zip(*points, strict=True)
-            ours = program.startswith("codex-rpc")
-            ax.plot(sizes, seconds, marker="o", label=program, linewidth=2.5 if ours else 1.2)
+            color = lines[program].get_color() if program in lines else f"C{len(lines)}"
+            width = 2.5 if program.startswith("codex-rpc") else 1.2
+            (line,) = ax.plot(sizes, seconds, marker="o", color=color, linewidth=width)
+            lines.setdefault(program, line)
         ax.set(title=curve["title"], xlabel=curve["size"], ylabel="seconds")
         ax.set_xscale("log")
         ax.set_yscale("log")
         ax.grid(visible=True, which="both", alpha=0.25)
-        ax.legend()
     for ax in axes.flat[len(curves) :]:
         ax.set_visible(False)
+    figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=len(lines) or 1)
     figure.savefig(path, dpi=90)
     plt.close(figure)

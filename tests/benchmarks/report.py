@@ -158,12 +158,16 @@ def summary(all_results: Sequence[Results]) -> list[str]:
 
 
 def markdown(
-    all_results: Sequence[Results], programs: Sequence[str], machine: Mapping[str, str]
+    all_results: Sequence[Results],
+    programs: Sequence[str],
+    machine: Mapping[str, str],
+    picture: str,
 ) -> str:
-    """The whole of RESULTS.md."""
+    """The whole of RESULTS.md; `picture` is the name of the curves' file beside it."""
     lines = ["# Measured side by side", "", INTRODUCTION, ""]
     lines += [*(f"- {name}: {what}" for name, what in machine.items()), ""]
     lines += [*(f"{line}  " for line in summary(all_results)), ""]
+    lines += [f"![Seconds against size]({picture})", ""]
     for results in all_results:
         measured = [program for program in programs if program in results.samples]
         lines += [f"## {results.title}", ""]

@@ -83,7 +83,8 @@ def test_tables_show_figures_ratios_and_verdicts() -> None:
     report.print_results(found, ["ours", "b", "c"], Console(file=terminal, width=120))
     for said in ("time, s", "0.500", "1.00", "2.00x", "<= 0.500 s, 2x ahead", "yes", "has no time"):
         assert said in terminal.getvalue()
-    text = report.markdown([found], ["ours", "b", "c"], {"processor": "one"})
+    text = report.markdown([found], ["ours", "b", "c"], {"processor": "one"}, "curves.png")
+    assert "![Seconds against size](curves.png)" in text
     row = "| time, s | 0.500 (0.400-0.600; 3) | 1.00 (0.800-1.00; 3) | 2.00x | "
     assert row + "<= 0.500 s, 2x ahead | yes |" in text
     assert "1 of 1 marks are reached." in text
