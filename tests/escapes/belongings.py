@@ -148,7 +148,11 @@ class Leftovers(Outsider):
 
     def __init__(self, stage: Stage) -> None:
         super().__init__(stage)
-        self._word = f"lingering-{stage.token}".encode()
+        self._signs = {
+            "cmdline": f"lingering-{stage.token}".encode(),
+            # Who has been forked and has yet to become the program has only that.
+            "environ": f"TOKEN={stage.token}\0".encode(),
+        }
 
     def evidence(self) -> Iterator[str]:
         # Who is just dying is given the time to.
@@ -162,11 +166,14 @@ class Leftovers(Outsider):
 
     def _found(self) -> Iterator[int]:
         for name in os.listdir("/proc"):
-            if name.isdigit():
-                # It may end while we look.
-                with suppress(OSError), open(f"/proc/{name}/cmdline", "rb") as file:
-                    if self._word in file.read():
-                        yield int(name)
+            if name.isdigit() and self._is_one(Path("/proc", name)):
+                yield int(name)
+
+    def _is_one(self, process: Path) -> bool:
+        # It may end while we look.
+        with suppress(OSError):
+            return any(sign in (process / of).read_bytes() for of, sign in self._signs.items())
+        return False
 
 
 def _state(pid: int) -> tuple[str, int]:
