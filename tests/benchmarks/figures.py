@@ -38,6 +38,8 @@ class Measure:
     def times_better(self, value: float, other: float) -> float:
         """How many times better `value` is than `other`; below 1 it is worse."""
         gain, cost = (value, other) if self.more_is_better else (other, value)
+        if gain == cost:
+            return 1.0
         return gain / cost if cost else float("inf")
 
 

@@ -61,6 +61,11 @@ def test_a_mark_is_reached_when_all_of_it_is(
     assert verdict.reached is reached
 
 
+def test_who_needs_nothing_is_ahead_of_all_but_those_who_need_nothing() -> None:
+    assert SIZE.times_better(0, 3) == float("inf")
+    assert SIZE.times_better(0, 0) == 1
+
+
 def test_more_is_better_where_the_measure_says_so() -> None:
     (verdict,) = results(ours={"rate": [3000]}, b={"rate": [1500]}).verdicts()
     assert (verdict.ratio, verdict.reached) == (2, True)
