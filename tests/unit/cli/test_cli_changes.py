@@ -34,16 +34,16 @@ def shown(*renderables: RenderableType) -> str:
 
 
 CHANGES: Changes = {
-    "/work/docs/new.txt": FileChange(add=AddFile("one\n\n+two")),
-    "/work/empty": FileChange(add=AddFile("")),
-    "/work/a.py": FileChange(update=UpdateFile("@@ -1,2 +1,2 @@\n a\n-b\n---\n+B\n", None)),
-    "/work/old.txt": FileChange(update=UpdateFile("", "/work/sub/new.txt")),
+    "/src/docs/new.txt": FileChange(add=AddFile("one\n\n+two")),
+    "/src/empty": FileChange(add=AddFile("")),
+    "/src/a.py": FileChange(update=UpdateFile("@@ -1,2 +1,2 @@\n a\n-b\n---\n+B\n", None)),
+    "/src/old.txt": FileChange(update=UpdateFile("", "/src/sub/new.txt")),
     "/etc/passwd": "delete",
 }
 
 
 def test_a_patch_is_a_line_for_each_file_with_what_comes_and_goes() -> None:
-    assert listed(CHANGES, "/work").plain.splitlines() == [
+    assert listed(CHANGES, "/src").plain.splitlines() == [
         "add    docs/new.txt +3",
         "add    empty",
         "edit   a.py +1 -2",
@@ -54,18 +54,18 @@ def test_a_patch_is_a_line_for_each_file_with_what_comes_and_goes() -> None:
 
 def test_spelt_out_it_has_every_line_and_whole_paths() -> None:
     assert spelt_out(CHANGES).plain.splitlines() == [
-        "add    /work/docs/new.txt +3",
+        "add    /src/docs/new.txt +3",
         "+one",
         "+",
         "++two",
-        "add    /work/empty",
-        "edit   /work/a.py +1 -2",
+        "add    /src/empty",
+        "edit   /src/a.py +1 -2",
         "@@ -1,2 +1,2 @@",
         " a",
         "-b",
         "---",
         "+B",
-        "move   /work/old.txt -> /work/sub/new.txt",
+        "move   /src/old.txt -> /src/sub/new.txt",
         "delete /etc/passwd",
     ]
 
@@ -116,10 +116,10 @@ def test_a_question_says_in_words_what_holds_the_command(
     sandbox: str, network: bool, said: str
 ) -> None:
     request = ExecApprovalRequest(
-        "c", ["rm", "-r", "a b"], "/work", sandbox=sandbox, network=network, reason="to\nsee"
+        "c", ["rm", "-r", "a b"], "/src", sandbox=sandbox, network=network, reason="to\nsee"
     )  # type: ignore[arg-type]
     text = shown(*shown_request(request))
-    assert text.startswith("Run this command?\n    rm -r 'a b'\nin        /work\nconfined  ")
+    assert text.startswith("Run this command?\n    rm -r 'a b'\nin        /src\nconfined  ")
     assert said in text
     assert text.endswith("why       to see")
 

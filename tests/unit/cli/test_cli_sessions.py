@@ -157,7 +157,7 @@ def summary(**members: Any) -> SessionSummary:
         "path": "/x",
         "title": "Fix the tests",
         "preview": "",
-        "cwd": "/work/project",
+        "cwd": "/src/project",
         "model": None,
         "model_provider": None,
         "created_at": "2026-11-22T09:57:00.000Z",
@@ -182,11 +182,11 @@ def test_a_row_has_what_there_is_room_for() -> None:
     wide = table(summary()).splitlines()[1]
     assert wide.split() == [
         *("00000001", "3", "min", "ago", "Fix", "the", "tests"),
-        *("/work/project", "1,234", "2.0", "KiB"),
+        *("/src/project", "1,234", "2.0", "KiB"),
     ]
     assert "1,234" not in table(summary(), columns=80)
-    assert "/work" not in table(summary(), columns=60)
-    assert "/work" not in table(summary(), with_folder=False)
+    assert "/src" not in table(summary(), columns=60)
+    assert "/src" not in table(summary(), with_folder=False)
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 100, 200])
