@@ -41,6 +41,8 @@ class LiveSession:
     def __attrs_post_init__(self) -> None:
         session = self.session
         self.settings = SessionSettings(session)
+        # Below, the functions hold what they ask and not `self`: it would hold itself, also after
+        # its end, until garbage happens to be looked for.
         updates = self.updates = SessionUpdates(
             cwd=lambda: session.cwd,
             looks=self.looks,

@@ -16,6 +16,8 @@ from codex_rpc.protocol.frozen import frozen
 CHUNK_BYTES = 1 << 17
 BOM = b"\xef\xbb\xbf"
 """What some editors put in front of a file that they save."""
+USUAL_FIRST_LINE_BYTES = 4096
+"""Most are shorter, and of many files only these lines are read."""
 MAX_FIRST_LINE_BYTES = 16 << 20
 """A longer first line is no header; what is asked about may be any file."""
 
@@ -38,7 +40,9 @@ def first_line(fd: int) -> bytes:
 
     A line of more than `MAX_FIRST_LINE_BYTES` is cut.
     """
-    line = line_at(fd, 0, max_bytes=MAX_FIRST_LINE_BYTES)
+    line, end, _ = read_at(fd, 0, USUAL_FIRST_LINE_BYTES).partition(b"\n")
+    if not end:
+        line = line_at(fd, 0, max_bytes=MAX_FIRST_LINE_BYTES)
     os.lseek(fd, 0, os.SEEK_SET)
     return line
 
